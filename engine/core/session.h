@@ -1,0 +1,85 @@
+/* A session: one script's life from declared to stopped. It owns everything below it.
+ *
+ *     NEW ─declare─▶ LOADED ─attach─▶ RUNNING ─stop─▶ STOPPED
+ *
+ * The script layer (or a C host) installs callbacks; the session calls up only through them. */
+#ifndef RILLE_CORE_SESSION_H
+#define RILLE_CORE_SESSION_H
+
+#include "engine/base/err.h"
+#include "engine/base/log.h"
+#include "engine/base/text.h"
+#include "engine/out/sink.h"
+#include "engine/probe/catalog.h"
+#include "engine/probe/gen.h"
+#include "engine/probe/spec.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct session;
+
+/* Each returns 0, or a negative errno to end the trace (the session then stops with that error). All may be NULL. */
+struct session_callbacks {
+	void *user;
+	int (*on_start)(void *user, struct err *err);
+	/* The script's view of an event. Not set, or the probe has no callback: the event goes to every sink. */
+	int (*on_event)(void *user, struct event *event, struct err *err);
+	int (*on_exec)(void *user, pid_t pid, const char *comm, struct err *err);
+	int (*on_exit)(void *user, pid_t pid, struct err *err);
+	int (*on_lost)(void *user, const struct probe_schema *probe, uint64_t lost, struct err *err);
+	int (*on_tick)(void *user, struct err *err); /* `every` */
+	int (*on_end)(void *user, struct err *err);
+	uint64_t (*callback_errors)(void *user, size_t probe);
+	uint64_t tick_ns; /* 0 = no on_tick */
+};
+
+struct session_options {
+	struct logger log;
+	const char *cache_dir, *compiler;
+	const char *const *argv;
+	uint64_t ring_bytes;
+};
+
+int session_new(struct session **ret, const struct session_options *options);
+void session_free(struct session *session);
+
+/* The spec to fill in the declare phase; owned by the session. */
+struct spec *session_spec(struct session *session);
+void session_set_callbacks(struct session *session, const struct session_callbacks *callbacks);
+struct gen_options *session_gen_options(struct session *session);
+int session_catalog(struct session *session, struct catalog **ret, struct err *err); /* opened when first asked for */
+
+int session_add_pid(struct session *session, pid_t pid, struct err *err); /* before or after attach */
+int session_set_comm(struct session *session, const char *comm);
+void session_set_uid(struct session *session, uint32_t uid);
+void session_set_limit(struct session *session, uint64_t events);
+/* Copied; the sink is opened at attach, when meta is known. */
+int session_add_sink(struct session *session, const struct sink_options *options, struct err *err);
+
+int session_check(struct session *session, struct err *err);
+int session_emit(struct session *session, int what, void **ret_data, size_t *ret_len, struct err *err);
+int session_attach(struct session *session, struct err *err);
+int session_fd(const struct session *session);
+int session_dispatch(struct session *session, int timeout_ms, int max_events, struct err *err);
+void session_wake(struct session *session);
+int session_stop(struct session *session, const char *reason, struct err *err);
+const char *session_over_reason(const struct session *session);
+
+/* For callbacks: what `out` does. */
+int session_emit_event(struct session *session, struct event *event);
+int session_emit_row(struct session *session, const struct cell *cells, size_t n);
+int session_print(struct session *session, const char *text, size_t len);
+/* Ends the trace after this round. */
+void session_end(struct session *session, const char *reason);
+
+size_t session_probe_count(const struct session *session);
+int session_probe_totals(struct session *session, size_t i, struct probe_totals *ret);
+const char *session_mechanisms(const struct session *session);
+struct session_phase {
+	const char *name;
+	uint64_t nsecs;
+};
+size_t session_phases(const struct session *session, struct session_phase *ret, size_t n);
+
+#endif

@@ -1,0 +1,33 @@
+/* An event as callbacks and sinks see it: a view on one record, with the stacks resolved when first asked for. */
+#ifndef RILLE_OUT_EVENT_H
+#define RILLE_OUT_EVENT_H
+
+#include "bpf-templates/record.h"
+#include "engine/probe/schema.h"
+#include "engine/stack/frame.h"
+
+struct event {
+	const struct probe_schema *probe;
+	const struct rille_record *record;
+	size_t size;          /* of the record */
+	int64_t wall_nsecs;   /* record->nsecs as CLOCK_REALTIME, ns since the epoch */
+	uint64_t number;      /* 1, 2, 3 … */
+	/* NULL if the probe has no such stack. Valid as long as the event. */
+	const struct stack *(*resolve)(struct event *event, enum stack_sides side);
+	void *owner;
+};
+
+static inline const struct stack *event_ustack(struct event *event)
+{
+	return event->probe->stack_sides & STACK_USER ? event->resolve(event, STACK_USER) : NULL;
+}
+static inline const struct stack *event_kstack(struct event *event)
+{
+	return event->probe->stack_sides & STACK_KERNEL ? event->resolve(event, STACK_KERNEL) : NULL;
+}
+static inline struct value event_value(const struct event *event, size_t i)
+{
+	return schema_value(event->probe, event->record, event->size, i);
+}
+
+#endif

@@ -1,0 +1,81 @@
+/* Where events go: one table of operations a format. */
+#ifndef RILLE_OUT_SINK_H
+#define RILLE_OUT_SINK_H
+
+#include "engine/base/err.h"
+#include "engine/out/event.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sink_options {
+	const char *format;  /* "text", "jsonl" */
+	const char *path;    /* NULL or "-": the descriptor below. %p = pid of the tracer, %t = start time 20261123T203337 */
+	int fd;              /* used if there is no path; not closed */
+	const char *const *columns; /* --fields; NULL = all */
+	size_t ncolumns;
+	bool color, addresses;
+	enum { TIMESTAMP_TIME, TIMESTAMP_ISO, TIMESTAMP_EPOCH, TIMESTAMP_DELTA, TIMESTAMP_NONE } timestamp;
+	bool signatures;
+};
+
+/* A value of a script's own row (out:row). */
+struct cell {
+	const char *name;
+	enum { CELL_NULL, CELL_BOOL, CELL_INT, CELL_UINT, CELL_NUMBER, CELL_TEXT } kind;
+	union {
+		bool b;
+		int64_t i;
+		uint64_t u;
+		double n;
+		struct {
+			const char *data;
+			size_t len;
+		} text;
+	};
+};
+
+/* What a run is about: the `meta` record, and text's header. */
+struct sink_meta {
+	const char *version, *script, *host, *kernel;
+	const char *const *argv; /* of the command, NULL if embedded */
+	size_t argc;
+	const struct probe_schema *probes;
+	size_t nprobes;
+	int64_t started; /* ns since the epoch */
+	const char *mechanisms;
+};
+
+struct probe_totals {
+	const struct probe_schema *probe;
+	struct rille_stats stats;
+	uint64_t callback_errors, unresolved; /* stacks that did not reach their root */
+};
+
+struct sink_end {
+	const struct probe_totals *probes;
+	size_t nprobes;
+	uint64_t mappings_lost; /* perf records lost */
+	const char *reason;     /* "interrupted", "limit", "duration", "target exited", "error", "done" */
+	double seconds;
+	bool to_stderr_too;
+};
+
+struct sink;
+
+int sink_open(struct sink **ret, const struct sink_options *options, const struct sink_meta *meta, struct err *err);
+/* 0, -EPIPE (quiet), or another negative errno once writing failed (full disk): the sink says so at sink_end too. */
+int sink_event(struct sink *sink, struct event *event);
+int sink_row(struct sink *sink, const struct cell *cells, size_t n);
+int sink_print(struct sink *sink, const char *text, size_t len);
+/* Losses since the last call, told while the trace runs. */
+int sink_lost(struct sink *sink, const struct probe_totals *probe, uint64_t lost);
+/* Writes what is buffered: called when the ring is empty, so that lines appear at once when events are rare. */
+int sink_flush(struct sink *sink);
+int sink_finish(struct sink *sink, const struct sink_end *end);
+void sink_free(struct sink *sink);
+/* "text", "jsonl", …, NULL-terminated. */
+const char *const *sink_formats(void);
+
+#endif

@@ -1,0 +1,72 @@
+/* What a script declares, after the declare phase and before anything is resolved: strings with their places.
+ *
+ * The script layer (or a host, in C) fills a struct spec; the engine below knows nothing of Lua. Every string a user
+ * wrote keeps the place where it stands in the script, so that an error inside an expression points at its column. */
+#ifndef RILLE_PROBE_SPEC_H
+#define RILLE_PROBE_SPEC_H
+
+#include "engine/base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A string of the script. `pos` is where its first byte stands (after the quote); line 0 = not known. NULL text = absent.
+ * Owned by the spec. */
+struct spec_text {
+	char *text;
+	struct pos pos;
+};
+
+struct spec_field {
+	struct spec_text name; /* the column's name */
+	struct spec_text expr; /* its expression; the name itself for the short form */
+	struct spec_text as;   /* decoder: "SOCK_", "hex", …; may be absent */
+};
+
+enum stack_sides { STACK_NONE = 0, STACK_USER = 1, STACK_KERNEL = 2 };
+
+struct spec_stack {
+	unsigned sides;     /* of enum stack_sides */
+	uint32_t depth;     /* most frames kept, 0 = the default (1024) */
+	uint32_t max_bytes; /* most user stack copied, 0 = the default (32 KiB); up to 64 KiB */
+};
+
+struct spec_probe {
+	struct spec_text on; /* "syscall:socket", "syscall:*bind*", "tracepoint:sched:sched_switch" */
+	struct spec_text where;
+	struct spec_field *fields;
+	size_t nfields, fields_cap;
+	struct spec_stack stack;
+	struct pos pos; /* of the probe's table */
+	bool has_callback;
+};
+
+/* The types of parameters: bool, s8 … u64, string; and lists of integers. */
+struct spec_param {
+	struct spec_text name;
+	char type[16]; /* "bool", "u64", "s32", "string", "u64[]", "string[]" … checked by the declare phase */
+	char *help;
+	struct spec_text fallback; /* default value as text, may be absent (then false, 0, "", empty) */
+	struct spec_text value;    /* as given by the user; absent = use the default */
+};
+
+struct spec {
+	char *name;   /* file or recipe name, for messages */
+	char *source; /* whole text */
+	char *summary;
+	struct spec_param *params;
+	size_t nparams, params_cap;
+	struct spec_probe *probes;
+	size_t nprobes, probes_cap;
+	struct spec_text filter; /* --filter: joined to every probe's where with && */
+};
+
+void spec_init(struct spec *spec);
+void spec_fini(struct spec *spec);
+/* Append an empty element, zeroed; NULL when out of memory. Pointers to earlier elements become invalid. */
+struct spec_probe *spec_add_probe(struct spec *spec);
+struct spec_param *spec_add_param(struct spec *spec);
+struct spec_field *spec_add_field(struct spec_probe *probe);
+
+#endif
