@@ -37,11 +37,11 @@ struct err {
 
 /* Fills `err` (which may be NULL) and returns `code`, a negative errno. The message is formatted here, once. */
 int err_set(struct err *err, int code, enum err_class class, const char *tag, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+        __attribute__((format(printf, 5, 6)));
 
 /* The same with a place in a script; class ERR_SCRIPT, code -EINVAL (returned). */
 int err_at(struct err *err, struct pos pos, const char *tag, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+        __attribute__((format(printf, 4, 5)));
 
 /* -ENOMEM with the tag "out-of-memory". */
 int err_nomem(struct err *err);

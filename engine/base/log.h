@@ -11,7 +11,7 @@ struct logger {
 };
 
 void log_write(const struct logger *log, enum log_level level, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+        __attribute__((format(printf, 3, 4)));
 
 #define log_warn(log, ...) log_write(log, LOG_WARN, __VA_ARGS__)
 #define log_info(log, ...) log_write(log, LOG_INFO, __VA_ARGS__)
