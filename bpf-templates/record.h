@@ -38,9 +38,9 @@ enum rille_record_flags {
 struct rille_record {
 	rille_u32 probe; /* index of the attached probe in the plan (struct probe_schema) */
 	rille_u32 flags;
-	rille_u64 nsecs; /* CLOCK_MONOTONIC */
+	rille_u64 nsecs;          /* CLOCK_MONOTONIC */
 	rille_u32 pid, tid, ppid; /* as the initial pid namespace sees them; pid = thread group */
-	rille_u32 size;  /* of this record without unused stack room: header + fields + stacks */
+	rille_u32 size;           /* of this record without unused stack room: header + fields + stacks */
 	rille_u64 present; /* bit i: field i has a value (its user memory was readable, its descriptor was open …) */
 	rille_u64 start_time; /* of the thread group leader, ns, CLOCK_BOOTTIME as in task_struct: tells a reused pid */
 	char comm[RILLE_COMM];
@@ -50,26 +50,30 @@ struct rille_kstack {
 	rille_u32 nframes, pad;
 };
 
+/* A piece ends at a multiple of this in the traced process's memory; the first begins at the stack pointer. */
+enum { RILLE_STACK_PIECE = 1024 };
+
 /* Why fewer bytes than the stack has were copied is told by comparing `end` with regs[sp] + got. */
 struct rille_ustack {
-	rille_u32 room;   /* bytes reserved behind this struct */
-	rille_u32 got;    /* bytes copied */
-	rille_u64 end;    /* where the stack ends (exclusive); 0 = not known */
-	rille_u64 tls;    /* fs base (x86-64), tpidr_el0 (arm64) */
+	rille_u32 room;  /* bytes reserved behind this struct */
+	rille_u32 got;   /* bytes copied */
+	rille_u64 end;   /* where the stack ends (exclusive); 0 = not known */
+	rille_u64 holes; /* bit i: piece i of the copy could not be read (never touched, or swapped out) and is zeros */
+	rille_u64 tls;   /* fs base (x86-64), tpidr_el0 (arm64) */
 	rille_u64 anchor[3]; /* HotSpot's JavaFrameAnchor of this thread: last_Java_sp, pc, fp; all 0 = none known */
 	rille_u64 regs[RILLE_NREGS];
 };
 
 /* Counters of one probe, summed over the CPUs. seen ≥ target ≥ passed = sent + lost_*. */
 struct rille_stats {
-	rille_u64 seen;   /* times the probe fired, anywhere */
-	rille_u64 target; /* … in a process that is traced */
-	rille_u64 passed; /* … and its `where` held */
-	rille_u64 sent;   /* records submitted */
-	rille_u64 lost_ring;  /* the ring buffer was full */
-	rille_u64 lost_entry; /* the entry could not be kept (map full), so its exit was not joined */
+	rille_u64 seen;        /* times the probe fired, anywhere */
+	rille_u64 target;      /* … in a process that is traced */
+	rille_u64 passed;      /* … and its `where` held */
+	rille_u64 sent;        /* records submitted */
+	rille_u64 lost_ring;   /* the ring buffer was full */
+	rille_u64 lost_entry;  /* the entry could not be kept (map full), so its exit was not joined */
 	rille_u64 lost_compat; /* 32-bit tasks, whose calls have other numbers */
-	rille_u64 lost_limit; /* over the rate limit or --limit */
+	rille_u64 lost_limit;  /* over the rate limit or --limit */
 };
 
 #endif

@@ -9,13 +9,13 @@
 
 /* Which processes are traced; decided before generation so that nothing unused is generated. */
 struct gen_options {
-	bool target_pids;   /* only those in the map rille_pids (and, with follow, their children) */
-	bool follow;        /* generate the fork/exit programs that maintain it */
-	bool target_comm;   /* .rodata rille_comm */
-	bool target_uid;    /* .rodata rille_uid */
-	unsigned force_stack; /* --stack: added to every probe's sides */
-	uint32_t depth;     /* --depth, 0 = the script's */
-	uint32_t self;      /* never trace this pid (the tracer), 0 = none */
+	bool target_pids;      /* only those in the map rille_pids (and, with follow, their children) */
+	bool follow;           /* generate the fork/exit programs that maintain it */
+	bool target_comm;      /* .rodata rille_comm */
+	bool target_uid;       /* .rodata rille_uid */
+	unsigned force_stack;  /* --stack: added to every probe's sides */
+	uint32_t depth;        /* --depth, 0 = the script's */
+	uint32_t self;         /* never trace this pid (the tracer), 0 = none */
 	bool core_relocations; /* emit --object for other kernels */
 };
 
@@ -25,7 +25,7 @@ struct param_slot {
 	char symbol[64]; /* variable in the object: "rille_param_inode"; lists have "rille_param_inode_n" as well */
 	uint32_t width;  /* bytes of one element */
 	bool is_signed;
-	uint32_t room;   /* elements a list has room for, 0 = scalar; bytes for a string */
+	uint32_t room; /* elements a list has room for, 0 = scalar; bytes for a string */
 };
 
 struct gen_result {
@@ -39,7 +39,7 @@ struct gen_result {
 /* Parses, types and generates everything, or fails with the first error (file, line, column, nearest name). Needs no
  * privileges beyond what the catalog's answers need. */
 int gen_run(const struct spec *spec, const struct gen_options *options, struct catalog *catalog, struct gen_result *ret,
-	struct err *err);
+        struct err *err);
 void gen_result_fini(struct gen_result *result);
 
 #endif

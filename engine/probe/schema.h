@@ -38,10 +38,11 @@ enum format_kind {
 struct field_schema {
 	char *name;
 	enum value_kind kind;
-	uint8_t width;   /* of one element of an integer: 1, 2, 4, 8 */
-	uint16_t count;  /* 0 = a scalar; n = an array of n */
-	uint32_t offset; /* from the record's start */
-	uint32_t size;   /* bytes in the record, a multiple of 8 with padding */
+	uint8_t width;     /* of one element of an integer: 1, 2, 4, 8 */
+	uint16_t count;    /* 0 = a scalar; n = an array of n */
+	uint32_t offset;   /* from the record's start */
+	uint32_t size;     /* bytes in the record, a multiple of 8 with padding */
+	bool element_bits; /* an array whose last 8 bytes say which elements have a value: see value_has() */
 	enum format_kind format;
 	char prefix[32]; /* for FORMAT_ENUM and FORMAT_FLAGS: "AF_" */
 };
@@ -70,16 +71,19 @@ void probe_schema_fini(struct probe_schema *schema);
 /* A field's value in a record. Strings and bytes are borrowed from the record. */
 struct value {
 	enum value_kind kind;
-	bool missing; /* the kernel side could not get it: shown as null */
-	uint16_t count; /* elements, 0 = scalar; elements of an array may be missing on their own: see value_element */
+	bool missing;   /* the kernel side could not get it: shown as null */
+	uint16_t count; /* elements, 0 = scalar; elements of an array may be missing on their own: see value_has() */
 	uint8_t width;
 	const uint8_t *data; /* the raw element(s) */
 	size_t len;          /* bytes of text (without NUL), bytes or sockaddr */
+	uint64_t elements;   /* bit i: element i has a value; use value_has() */
 };
 
 struct rille_record;
 /* The value of field i. Bounds are checked against the record's size: a short record gives `missing`. */
 struct value schema_value(const struct probe_schema *schema, const struct rille_record *record, size_t size, size_t i);
+/* Whether element i (0 for a scalar) of an integer value is there. */
+bool value_has(const struct value *value, size_t i);
 /* Element i (0 for a scalar) of an integer value, sign- or zero-extended to 64 bits. */
 int64_t value_int(const struct value *value, size_t i);
 

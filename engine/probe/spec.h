@@ -45,7 +45,7 @@ struct spec_probe {
 /* The types of parameters: bool, s8 … u64, string; and lists of integers. */
 struct spec_param {
 	struct spec_text name;
-	char type[16]; /* "bool", "u64", "s32", "string", "u64[]", "string[]" … checked by the declare phase */
+	char type[16]; /* "bool", "u64", "s32", "string", "u64[]" … checked by the declare phase */
 	char *help;
 	struct spec_text fallback; /* default value as text, may be absent (then false, 0, "", empty) */
 	struct spec_text value;    /* as given by the user; absent = use the default */

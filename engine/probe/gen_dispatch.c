@@ -1,0 +1,142 @@
+/* From a system call's number to the probes that want it: the programs on sys_enter and sys_exit.
+ *
+ * They run at every call of every process, so what they do for a call that nobody asked for is what tracing costs the rest
+ * of the machine: find the task and its registers, look at one word of each, and leave by a switch. */
+#include "engine/probe/gen_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct use {
+	long long number;
+	unsigned unit, probe;
+};
+
+static int by_number(const void *a, const void *b)
+{
+	const struct use *x = a, *y = b;
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	return x->probe < y->probe ? -1 : x->probe > y->probe;
+}
+
+static struct use *parse_uses(const struct gen *gen, const struct text *uses, size_t *ret_n)
+{
+	struct use *use = calloc(gen->ret->nprobes + 1, sizeof(*use));
+	size_t n = 0;
+	int len;
+	for (const char *s = text_str(uses); use && n < gen->ret->nprobes; s += len) {
+		if (sscanf(s, "%lld %u %u%n", &use[n].number, &use[n].unit, &use[n].probe, &len) != 3)
+			break;
+		n++;
+	}
+	if (use)
+		qsort(use, n, sizeof(*use), by_number);
+	*ret_n = n;
+	return use;
+}
+
+/* Many calls with the same code (`syscall:*`): a table from the call's number to the probe's, so that the verifier follows
+ * the code once and not once a call. */
+enum { FEW_USES = 4, TABLE_SIZE = 1024 };
+
+static bool has_table(const struct use *use, size_t n, unsigned unit)
+{
+	size_t uses = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (use[i].unit != unit)
+			continue;
+		uses++;
+		if (use[i].number < 0 || use[i].number >= TABLE_SIZE || (i && use[i - 1].number == use[i].number))
+			return false;
+	}
+	return uses > FEW_USES;
+}
+
+static void add_table(struct text *out, const struct use *use, size_t n, unsigned unit, const char *function)
+{
+	text_printf(out, "static const volatile u16 %s_%u_index[%d] = {", function, unit, TABLE_SIZE);
+	for (size_t i = 0; i < n; i++) {
+		if (use[i].unit == unit)
+			text_printf(out, "[%lld] = %u, ", use[i].number, use[i].probe + 1);
+	}
+	text_adds(out, "};\n");
+}
+
+/* Two probes of one call are one case with two calls. */
+static void add_cases(struct text *out, const struct use *use, size_t n, const char *function)
+{
+	long long last = -1;
+	for (size_t i = 0; i < n; i++) {
+		if (has_table(use, n, use[i].unit))
+			continue;
+		if (use[i].number != last)
+			text_printf(out, "%s\tcase %lld:\n", last >= 0 ? "\t\tbreak;\n" : "", use[i].number);
+		last = use[i].number;
+		text_printf(out, "\t\t%s_%u(ctx, task, regs, %u);\n", function, use[i].unit, use[i].probe);
+	}
+	text_adds(out, last >= 0 ? "\t\tbreak;\n" : "\tdefault:\n\t\tbreak;\n");
+}
+
+static int add_program(
+        struct gen *gen, struct text *out, const struct text *uses, const char *function, const char *head)
+{
+	size_t n;
+	struct use *use = parse_uses(gen, uses, &n);
+	if (!use)
+		return err_nomem(gen->err);
+	for (unsigned unit = 0; unit < gen->nunits; unit++) {
+		if (has_table(use, n, unit))
+			add_table(out, use, n, unit, function);
+	}
+	text_printf(out, "%s\tu64 nr = LOAD_REG(regs->orig_ax);\n", head);
+	for (unsigned unit = 0; unit < gen->nunits; unit++) {
+		if (has_table(use, n, unit))
+			text_printf(out,
+			        "\tif (nr < %d && %s_%u_index[nr])\n\t\t%s_%u(ctx, task, regs, %s_%u_index[nr] - "
+			        "1u);\n",
+			        TABLE_SIZE, function, unit, function, unit, function, unit);
+	}
+	text_adds(out, "\tswitch (nr) {\n");
+	add_cases(out, use, n, function);
+	text_adds(out, "\t}\n\treturn 0;\n}\n\n");
+	free(use);
+	return 0;
+}
+
+static unsigned first_syscall(const struct gen *gen)
+{
+	unsigned i = 0;
+	while (i < gen->ret->nprobes && gen->ret->probes[i].kind != PROBE_SYSCALL)
+		i++;
+	return i;
+}
+
+/* What calls of 32-bit code are cannot be told from their numbers: they are counted with the first probe. */
+static void add_compat(struct gen *gen, struct text *out)
+{
+	text_printf(out,
+	        "static __attribute__((noinline)) int compat_call(struct task_struct *task)\n{\n"
+	        "\tstruct rille_stats *stats = stats_of(%u);\n"
+	        "\tif (stats && is_target(task, bpf_get_current_pid_tgid()))\n\t\tstats->lost_compat++;\n"
+	        "\treturn 0;\n}\n\n",
+	        first_syscall(gen));
+}
+
+#define PROGRAM_HEAD(name, on_compat)                                                                                  \
+	"SEC(\"raw_tp/" name "\") int rille_" name "(u64 *ctx)\n{\n"                                                   \
+	"\tstruct task_struct *task = current_task();\n"                                                               \
+	"\tstruct pt_regs *regs = user_regs(task);\n"                                                                  \
+	"\tif (unlikely(is_compat_call(task)))\n\t\treturn " on_compat ";\n"
+
+int gen_dispatch(struct gen *gen, struct text *out)
+{
+	int r = 0;
+	if (gen->exit_cases.len) {
+		add_compat(gen, out);
+		r = add_program(gen, out, &gen->exit_cases, "probe", PROGRAM_HEAD("sys_exit", "compat_call(task)"));
+	}
+	if (r == 0 && gen->enter_cases.len)
+		r = add_program(gen, out, &gen->enter_cases, "enter", PROGRAM_HEAD("sys_enter", "0"));
+	return r;
+}

@@ -1,0 +1,96 @@
+/* Reading a record by its schema.
+ *
+ * The record comes from our own program, but its length comes through a shared ring: every access is checked against
+ * the size that the ring gave, and a text or a length inside the record against the room of its field. What does not
+ * fit is missing, not an error: the rest of the event is still true.
+ *
+ * An array whose elements can fail one by one (the inodes of two descriptors, of which one was closed meanwhile) is
+ * followed by one u64: bit i says that element i has a value. */
+#include "engine/probe/schema.h"
+#include "bpf-templates/record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void probe_schema_fini(struct probe_schema *schema)
+{
+	if (!schema)
+		return;
+	for (size_t i = 0; i < schema->nfields; i++)
+		free(schema->fields[i].name);
+	free(schema->fields);
+	free(schema->name);
+	free(schema->category);
+	free(schema->event);
+	memset(schema, 0, sizeof(*schema));
+}
+
+/* Text ends at its NUL, or with its room if the NUL is not there. */
+static void set_text(struct value *value, const uint8_t *at, uint32_t room)
+{
+	value->data = at;
+	value->len = strnlen((const char *)at, room);
+}
+
+static void set_bytes(struct value *value, const uint8_t *at, uint32_t room)
+{
+	uint32_t len;
+	if (room < sizeof(len)) {
+		value->missing = true;
+		return;
+	}
+	memcpy(&len, at, sizeof(len));
+	value->data = at + sizeof(len);
+	value->len = len < room - sizeof(len) ? len : room - sizeof(len);
+}
+
+static void set_integers(struct value *value, const uint8_t *at, const struct field_schema *field)
+{
+	size_t n = field->count ? field->count : 1;
+	value->data = at;
+	value->len = n * field->width;
+	value->elements = ~0ULL;
+	if (field->element_bits)
+		memcpy(&value->elements, at + field->size - sizeof(uint64_t), sizeof(uint64_t));
+	value->missing = value->missing || value->len > field->size;
+}
+
+struct value schema_value(const struct probe_schema *schema, const struct rille_record *record, size_t size, size_t i)
+{
+	struct value value = {.missing = true};
+	if (i >= schema->nfields)
+		return value;
+	const struct field_schema *field = &schema->fields[i];
+	value.kind = field->kind;
+	value.count = field->count;
+	value.width = field->width;
+	if (size < sizeof(*record) || field->offset > size || field->size > size - field->offset || i >= 64)
+		return value;
+	value.missing = !(record->present >> i & 1);
+	const uint8_t *at = (const uint8_t *)record + field->offset;
+	if (field->kind == VALUE_STR)
+		set_text(&value, at, field->size);
+	else if (field->kind == VALUE_BYTES || field->kind == VALUE_SOCKADDR)
+		set_bytes(&value, at, field->size);
+	else
+		set_integers(&value, at, field);
+	return value;
+}
+
+bool value_has(const struct value *value, size_t i)
+{
+	return !value->missing && i < (value->count ? value->count : 1u) && (i >= 64 || value->elements >> i & 1);
+}
+
+int64_t value_int(const struct value *value, size_t i)
+{
+	uint64_t v = 0;
+	unsigned width = value->width;
+	if (!value->data || !width || width > sizeof(v) || (i + 1) * width > value->len)
+		return 0;
+	memcpy(&v, value->data + i * width, width); /* both machines are little-endian */
+	unsigned shift = 64 - 8 * width;
+	if (value->kind == VALUE_INT)
+		return (int64_t)(v << shift) >> shift;
+	return (int64_t)v;
+}

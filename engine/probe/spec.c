@@ -1,0 +1,70 @@
+/* The spec's memory: it owns every string in it, and grows by one element at a time. */
+#include "engine/probe/spec.h"
+#include "engine/base/grow.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void spec_init(struct spec *spec)
+{
+	memset(spec, 0, sizeof(*spec));
+}
+
+static void free_probe(struct spec_probe *probe)
+{
+	free(probe->on.text);
+	free(probe->where.text);
+	for (size_t i = 0; i < probe->nfields; i++) {
+		free(probe->fields[i].name.text);
+		free(probe->fields[i].expr.text);
+		free(probe->fields[i].as.text);
+	}
+	free(probe->fields);
+}
+
+static void free_param(struct spec_param *param)
+{
+	free(param->name.text);
+	free(param->help);
+	free(param->fallback.text);
+	free(param->value.text);
+}
+
+void spec_fini(struct spec *spec)
+{
+	if (!spec)
+		return;
+	for (size_t i = 0; i < spec->nprobes; i++)
+		free_probe(&spec->probes[i]);
+	for (size_t i = 0; i < spec->nparams; i++)
+		free_param(&spec->params[i]);
+	free(spec->probes);
+	free(spec->params);
+	free(spec->filter.text);
+	free(spec->summary);
+	free(spec->source);
+	free(spec->name);
+	memset(spec, 0, sizeof(*spec));
+}
+
+/* grow() zeroes what it adds, and nothing is ever removed, so a new element is zero. */
+struct spec_probe *spec_add_probe(struct spec *spec)
+{
+	if (grow(&spec->probes, &spec->probes_cap, spec->nprobes + 1, sizeof(*spec->probes)) < 0)
+		return NULL;
+	return &spec->probes[spec->nprobes++];
+}
+
+struct spec_param *spec_add_param(struct spec *spec)
+{
+	if (grow(&spec->params, &spec->params_cap, spec->nparams + 1, sizeof(*spec->params)) < 0)
+		return NULL;
+	return &spec->params[spec->nparams++];
+}
+
+struct spec_field *spec_add_field(struct spec_probe *probe)
+{
+	if (grow(&probe->fields, &probe->fields_cap, probe->nfields + 1, sizeof(*probe->fields)) < 0)
+		return NULL;
+	return &probe->fields[probe->nfields++];
+}
