@@ -19,13 +19,15 @@
 #include <clang/Frontend/FrontendAction.h>
 #include <clang/Frontend/FrontendOptions.h>
 #include <llvm/ADT/SmallString.h>
+#include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/LLVMContext.h>
 #include <llvm/IR/Module.h>
+#include <llvm/Support/ErrorHandling.h>
 #include <llvm/Support/MemoryBuffer.h>
 #include <llvm/Support/VirtualFileSystem.h>
 
 #include <memory>
-#include <string>
+#include <new>
 
 using FileSystem = llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem>;
 
@@ -63,6 +65,29 @@ class Reporter : public clang::DiagnosticConsumer
 	}
 };
 
+// ReleaseModule() returns a plain pointer before clang 22.
+template <typename Module> std::unique_ptr<llvm::Module> own(Module module)
+{
+	return std::unique_ptr<llvm::Module>(std::move(module));
+}
+
+// A debugger would want to know where each variable is; BTF and its line information do not say. Keeping track of it
+// through all passes is a seventh of the compiler's work.
+void forget_variables(llvm::Module &module)
+{
+	for (llvm::Function &function : module)
+		for (llvm::BasicBlock &block : function)
+			for (auto next = block.begin(); next != block.end();) {
+				llvm::Instruction &instruction = *next++;
+#if LLVM_VERSION_MAJOR >= 19
+				instruction.dropDbgRecords();
+#else
+				if (llvm::isa<llvm::DbgVariableIntrinsic>(instruction))
+					instruction.eraseFromParent();
+#endif
+			}
+}
+
 // Parses one input and keeps the module that clang's code generator made of it.
 class Generate : public clang::ASTFrontendAction
 {
@@ -89,7 +114,10 @@ class Generate : public clang::ASTFrontendAction
 
 	void EndSourceFileAction() override
 	{
-		module.reset(generator ? generator->ReleaseModule() : nullptr);
+		if (generator)
+			module = own(generator->ReleaseModule());
+		if (module)
+			forget_variables(*module);
 		generator = nullptr;
 	}
 
@@ -103,9 +131,9 @@ class Generate : public clang::ASTFrontendAction
 // generator must know that it will be optimised (-O2: no optnone, with TBAA and lifetimes), or the passes would leave
 // it alone.
 const char *const arguments[] = {"-triple", "bpf", "-target-cpu", "v3", "-emit-llvm-only", "-main-file-name",
-        "rille.bpf.c", "-fdebug-compilation-dir=/", "-O2", "-std=gnu11", "-debug-info-kind=constructor",
+        CC_MAIN_FILE, "-fdebug-compilation-dir=/", "-O2", "-std=gnu11", "-debug-info-kind=constructor",
         "-dwarf-version=4", "-debugger-tuning=gdb", "-ffreestanding", "-ferror-limit", "20", "-nostdsysteminc",
-        "-nobuiltininc", "-disable-free", "-x", "c", "rille.bpf.c"};
+        "-nobuiltininc", "-disable-free", "-x", "c", CC_MAIN_FILE};
 
 void prepare(clang::CompilerInstance &ci, FileSystem files, Reporter &reporter)
 {
@@ -133,11 +161,18 @@ extern "C" LLVMModuleRef frontend_compile(
 	prepare(ci, files, reporter);
 	if (!clang::CompilerInvocation::CreateFromArgs(ci.getInvocation(), arguments, ci.getDiagnostics()))
 		return nullptr;
-	llvm::MemoryBufferRef buffer(llvm::StringRef(source, len), "rille.bpf.c");
+	llvm::MemoryBufferRef buffer(llvm::StringRef(source, len), CC_MAIN_FILE);
 	ci.getFrontendOpts().Inputs.clear();
 	ci.getFrontendOpts().Inputs.emplace_back(buffer, clang::InputKind(clang::Language::C));
 	Generate generate(*llvm::unwrap(context));
 	if (!ci.ExecuteAction(generate) || reporter.getNumErrors())
 		return nullptr;
 	return llvm::wrap(generate.take().release());
+}
+
+extern "C" void frontend_on_no_memory(void (*fn)(void))
+{
+	std::set_new_handler(fn);              // operator new
+	llvm::install_bad_alloc_error_handler( // LLVM's own malloc()
+	        [](void *user, const char *, bool) { (*reinterpret_cast<void (**)()>(user))(); }, new (void (*)())(fn));
 }

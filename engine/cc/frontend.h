@@ -20,6 +20,9 @@ typedef void (*frontend_report)(
 LLVMModuleRef frontend_compile(
         LLVMContextRef context, const char *source, size_t len, frontend_report report, void *user);
 
+/* Has `fn`, which must not return, called when C++ code runs out of memory. */
+void frontend_on_no_memory(void (*fn)(void));
+
 #ifdef __cplusplus
 }
 #endif

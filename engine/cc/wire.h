@@ -7,8 +7,9 @@
  *     4  a memfd for the answer: `output_len` bytes of output, then `ndiags` struct cc_diag
  *
  * rille-cc gets ready before it waits for the request. End of file instead of a request means that it is not needed.
- * It serves one request and exits: 0 if it could answer, whatever the answer. Numbers are in the machine's byte order.
- * The engine trusts nothing in the answer: it checks every length against the memfd's size and every string's end. */
+ * It serves one request and exits: CC_EXIT_OK if it could answer, whatever the answer. Numbers are in the machine's
+ * byte order. The engine trusts nothing in the answer: it checks every length against the memfd's size and every
+ * string's end. */
 #ifndef RILLE_CC_WIRE_H
 #define RILLE_CC_WIRE_H
 
@@ -18,6 +19,11 @@
 
 enum { CC_FD_CONTROL = 0, CC_FD_SOURCE = 3, CC_FD_ANSWER = 4 };
 enum { CC_MAX_SOURCE = 16 << 20, CC_MAX_OUTPUT = 64 << 20, CC_MAX_DIAGS = 64 };
+
+enum { CC_EXIT_OK = 0, CC_EXIT_FAILED = 1, CC_EXIT_USAGE = 2, CC_EXIT_MEMORY = 3 };
+
+/* What diagnostics call the source itself, where no #line says otherwise. */
+#define CC_MAIN_FILE "rille.bpf.c"
 
 enum cc_output { CC_OBJECT, CC_ASM, CC_LLVM };
 
