@@ -1,9 +1,9 @@
 /* The processes being traced, and where their memory was mapped from at a time.
  *
- * The table is fed by MMAP2 (with build ids), FORK, COMM and EXIT records of a dummy software perf event a CPU, in order of
- * time, and by one scan of /proc/PID/maps when a process is first needed. So a mapping is known although its process was
- * gone before anybody asked. A process is (pid, start time): a reused pid is another process. After EXIT a process is kept
- * for a grace period, since its events may still be in the ring. */
+ * The table is fed by MMAP2 (with build ids), FORK, COMM and EXIT records of a dummy software perf event a CPU, in
+ * order of time, and by one scan of /proc/PID/maps when a process is first needed. So a mapping is known although its
+ * process was gone before anybody asked. A process is (pid, start time): a reused pid is another process. After EXIT a
+ * process is kept for a grace period, since its events may still be in the ring. */
 #ifndef RILLE_PROC_PROC_H
 #define RILLE_PROC_PROC_H
 
@@ -18,7 +18,8 @@
 struct proc_table;
 struct process;
 
-/* What is mapped, by identity. One struct file for all processes that map the same bytes; lives as long as the table. */
+/* What is mapped, by identity. One struct file for all processes that map the same bytes; lives as long as the table.
+ */
 struct mapped_file {
 	char *path; /* as the process sees it; "[vdso]", "//anon", "" */
 	uint32_t dev_major, dev_minor;
@@ -53,8 +54,8 @@ struct proc_options {
 
 int proc_table_open(struct proc_table **ret, const struct proc_options *options, struct err *err);
 void proc_table_close(struct proc_table *table);
-/* An epoll descriptor, readable when perf records wait; -1 where perf events are not allowed (then /proc alone is used, and
- * proc_table_mechanism() says so). */
+/* An epoll descriptor, readable when perf records wait; -1 where perf events are not allowed (then /proc alone is used,
+ * and proc_table_mechanism() says so). */
 int proc_table_fd(const struct proc_table *table);
 /* Applies all perf records up to time `nsecs` (CLOCK_MONOTONIC; UINT64_MAX = all). */
 void proc_table_advance(struct proc_table *table, uint64_t nsecs);
@@ -64,8 +65,8 @@ const char *proc_table_mechanism(const struct proc_table *table);
 /* Perf records lost (the kernel says how many): mappings may be unknown then, and are read anew. */
 uint64_t proc_table_lost(const struct proc_table *table);
 
-/* The process of an event, created by reading /proc if unknown. `start_time` as in struct rille_record (0 = do not check).
- * NULL only when out of memory. */
+/* The process of an event, created by reading /proc if unknown. `start_time` as in struct rille_record (0 = do not
+ * check). NULL only when out of memory. */
 struct process *proc_table_get(struct proc_table *table, pid_t pid, uint64_t start_time);
 
 pid_t process_pid(const struct process *process);
@@ -80,8 +81,9 @@ bool process_refresh(struct process *process, uint64_t stamp);
 const struct mapping *process_mappings(struct process *process, size_t *ret_n);
 /* Changes whenever a mapping is added or dropped. */
 uint32_t process_generation(const struct process *process);
-/* Opens what is mapped there for reading: /proc/PID/map_files/START-END, then /proc/PID/root/PATH, then PATH if its device and
- * inode or build id agree. Regular files only, O_NONBLOCK|O_NOFOLLOW where it matters; the caller closes. Negative errno. */
+/* Opens what is mapped there for reading: /proc/PID/map_files/START-END, then /proc/PID/root/PATH, then PATH if its
+ * device and inode or build id agree. Regular files only, O_NONBLOCK|O_NOFOLLOW where it matters; the caller closes.
+ * Negative errno. */
 int process_open_mapping(struct process *process, const struct mapping *mapping);
 /* A place for the stack layer's runtimes (HotSpot, V8 …) of this process. */
 void **process_runtime(struct process *process);
