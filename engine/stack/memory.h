@@ -1,7 +1,8 @@
 /* The target's memory as of one event: the copied stack first, then a page cache over process_vm_readv().
  *
- * Every read is bounded: addresses in [4096, 2^47), a budget of pages and time for one event, and a watchdog, because a page of a
- * target behind userfaultfd or FUSE can block a reader for ever (such a process is blacklisted after one timeout). */
+ * Every read is bounded: addresses in [4096, 2^47), a budget of pages and time for one event, and a watchdog, because a
+ * page of a target behind userfaultfd or FUSE can block a reader for ever (such a process is blacklisted after one
+ * timeout). */
 #ifndef RILLE_STACK_MEMORY_H
 #define RILLE_STACK_MEMORY_H
 
@@ -19,10 +20,13 @@ struct memory *memory_new(void); /* NULL: out of memory */
 void memory_free(struct memory *memory);
 void memory_set_reader(struct memory *memory, memory_read_fn fn, void *user);
 
-/* Begins an event: forgets the page cache and the budget. `stack` (may be NULL) is the copy of [sp, sp + len). `stack_end` 0 =
- * unknown. `alive` false: only the copy can be read. */
-void memory_begin(struct memory *memory, pid_t pid, bool alive, const void *stack, uint64_t sp, size_t len,
-	uint64_t stack_end);
+/* Begins an event: forgets the page cache and the budget. `stack` (may be NULL) is the copy of [sp, sp + len).
+ * `stack_end` 0 = unknown. `alive` false: only the copy can be read. */
+void memory_begin(
+        struct memory *memory, pid_t pid, bool alive, const void *stack, uint64_t sp, size_t len, uint64_t stack_end);
+
+/* The copy's holes, as in struct rille_ustack: what lies in one is read from the process. Forgotten by memory_begin(). */
+void memory_set_holes(struct memory *memory, uint64_t holes);
 
 /* All or nothing: 0, -EFAULT (not readable), -ETIMEDOUT (budget used up, or the process is blacklisted). */
 int memory_read(struct memory *memory, uint64_t address, void *buffer, size_t len);

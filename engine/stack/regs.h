@@ -1,4 +1,5 @@
-/* Registers by DWARF number, with a validity bit each: what unwinding a frame could not restore is unknown, never stale. */
+/* Registers by DWARF number, with a validity bit each: what unwinding a frame could not restore is unknown, never
+ * stale. */
 #ifndef RILLE_STACK_REGS_H
 #define RILLE_STACK_REGS_H
 
@@ -8,8 +9,24 @@
 #include <stdint.h>
 
 enum {
-	X86_RAX, X86_RDX, X86_RCX, X86_RBX, X86_RSI, X86_RDI, X86_RBP, X86_RSP, X86_R8, X86_R9, X86_R10, X86_R11,
-	X86_R12, X86_R13, X86_R14, X86_R15, X86_RIP, X86_NREGS
+	X86_RAX,
+	X86_RDX,
+	X86_RCX,
+	X86_RBX,
+	X86_RSI,
+	X86_RDI,
+	X86_RBP,
+	X86_RSP,
+	X86_R8,
+	X86_R9,
+	X86_R10,
+	X86_R11,
+	X86_R12,
+	X86_R13,
+	X86_R14,
+	X86_R15,
+	X86_RIP,
+	X86_NREGS
 };
 enum { ARM64_FP = 29, ARM64_LR = 30, ARM64_SP = 31, ARM64_PC = 32, ARM64_NREGS };
 

@@ -1,0 +1,15 @@
+/* Reading another process's memory without ever being blocked by it. */
+#ifndef RILLE_STACK_REMOTE_H
+#define RILLE_STACK_REMOTE_H
+
+#include "engine/stack/memory.h"
+
+struct remote;
+
+struct remote *remote_new(void);
+void remote_free(struct remote *remote);
+/* All or nothing: 0, -EFAULT, or -ETIMEDOUT (the process kept us waiting, now or earlier). At most 1024 parts, 64 KiB.
+ */
+int remote_read(struct remote *remote, pid_t pid, const struct memory_part *parts, size_t n);
+
+#endif
