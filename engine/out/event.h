@@ -9,9 +9,9 @@
 struct event {
 	const struct probe_schema *probe;
 	const struct rille_record *record;
-	size_t size;          /* of the record */
-	int64_t wall_nsecs;   /* record->nsecs as CLOCK_REALTIME, ns since the epoch */
-	uint64_t number;      /* 1, 2, 3 … */
+	size_t size;        /* of the record */
+	int64_t wall_nsecs; /* record->nsecs as CLOCK_REALTIME, ns since the epoch */
+	uint64_t number;    /* 1, 2, 3 … */
 	/* NULL if the probe has no such stack. Valid as long as the event. */
 	const struct stack *(*resolve)(struct event *event, enum stack_sides side);
 	void *owner;

@@ -10,14 +10,16 @@
 #include <stdint.h>
 
 struct sink_options {
-	const char *format;  /* "text", "jsonl" */
-	const char *path;    /* NULL or "-": the descriptor below. %p = pid of the tracer, %t = start time 20261123T203337 */
-	int fd;              /* used if there is no path; not closed */
+	const char *format; /* one of sink_formats() */
+	/* NULL or "-": the descriptor below. %p = pid of the tracer, %t = start time (UTC) 20261123T203337 */
+	const char *path;
+	int fd;                     /* used if there is no path; not closed */
 	const char *const *columns; /* --fields; NULL = all */
 	size_t ncolumns;
 	bool color, addresses;
 	enum { TIMESTAMP_TIME, TIMESTAMP_ISO, TIMESTAMP_EPOCH, TIMESTAMP_DELTA, TIMESTAMP_NONE } timestamp;
 	bool signatures;
+	size_t top; /* places shown by the top format, 0 = all */
 };
 
 /* A value of a script's own row (out:row). */
@@ -50,7 +52,9 @@ struct sink_meta {
 struct probe_totals {
 	const struct probe_schema *probe;
 	struct rille_stats stats;
-	uint64_t callback_errors, unresolved; /* stacks that did not reach their root */
+	uint64_t callback_errors;
+	uint64_t unresolved;       /* stacks that did not reach their root, … */
+	uint64_t ends[STACK_ENDS]; /* … and why */
 };
 
 struct sink_end {
@@ -74,6 +78,8 @@ int sink_lost(struct sink *sink, const struct probe_totals *probe, uint64_t lost
 /* Writes what is buffered: called when the ring is empty, so that lines appear at once when events are rare. */
 int sink_flush(struct sink *sink);
 int sink_finish(struct sink *sink, const struct sink_end *end);
+/* For messages: the path as opened, "standard output", or "descriptor 5" (written into `room`). */
+const char *sink_name(const struct sink *sink, char room[32]);
 void sink_free(struct sink *sink);
 /* "text", "jsonl", …, NULL-terminated. */
 const char *const *sink_formats(void);
