@@ -37,7 +37,8 @@ struct session_callbacks {
 struct session_options {
 	struct logger log;
 	const char *cache_dir, *compiler;
-	const char *const *argv;
+	const char *version;     /* of the engine, for `meta`; static */
+	const char *const *argv; /* borrowed */
 	uint64_t ring_bytes;
 };
 
@@ -50,14 +51,19 @@ void session_set_callbacks(struct session *session, const struct session_callbac
 struct gen_options *session_gen_options(struct session *session);
 int session_catalog(struct session *session, struct catalog **ret, struct err *err); /* opened when first asked for */
 
+/* Where objects are cached; NULL = nowhere. Borrowed. */
+const char *session_cache_path(struct session *session, struct err *err);
+
 int session_add_pid(struct session *session, pid_t pid, struct err *err); /* before or after attach */
 int session_set_comm(struct session *session, const char *comm);
 void session_set_uid(struct session *session, uint32_t uid);
 void session_set_limit(struct session *session, uint64_t events);
+void session_set_signatures(struct session *session, bool on); /* of Java methods */
 /* Copied; the sink is opened at attach, when meta is known. */
 int session_add_sink(struct session *session, const struct sink_options *options, struct err *err);
 
 int session_check(struct session *session, struct err *err);
+enum session_emit { SESSION_EMIT_C, SESSION_EMIT_ASM, SESSION_EMIT_OBJECT };
 int session_emit(struct session *session, int what, void **ret_data, size_t *ret_len, struct err *err);
 int session_attach(struct session *session, struct err *err);
 int session_fd(const struct session *session);
