@@ -36,11 +36,11 @@ enum rille_class {
 };
 
 struct rille_error {
-	int code;            /* negative errno, 0 = no error yet */
-	int error_class;     /* enum rille_class */
-	const char *tag;     /* stable: "unknown-field" */
-	const char *file;    /* script, "" if none */
-	uint32_t line, col;  /* 1-based, 0 = none */
+	int code;           /* negative errno, 0 = no error yet */
+	int error_class;    /* enum rille_class */
+	const char *tag;    /* stable: "unknown-field" */
+	const char *file;   /* script, "" if none */
+	uint32_t line, col; /* 1-based, 0 = none */
 	const char *message;
 	const char *formatted; /* as the command prints it: place, message, source line with caret, hint */
 };
@@ -52,12 +52,12 @@ struct rille_options {
 	void (*log)(void *user, int level, const char *message);
 	void *log_user;
 	int log_level;
-	const char *cache_dir;  /* NULL: the user's; "": no cache */
-	const char *compiler;   /* path of rille-cc; NULL: look for it */
+	const char *cache_dir;   /* NULL: the user's; "": no cache */
+	const char *compiler;    /* path of rille-cc; NULL: look for it */
 	const char *const *argv; /* told in `meta` records; NULL-terminated or NULL */
-	uint64_t ring_bytes;    /* 0: chosen by what the probes send */
-	uint8_t unsafe;         /* scripts may use io, os, load, C modules */
-	uint8_t strict;         /* an error in a callback ends the trace */
+	uint64_t ring_bytes;     /* 0: chosen by what the probes send */
+	uint8_t unsafe;          /* scripts may use io, os, load, C modules */
+	uint8_t strict;          /* an error in a callback ends the trace */
 	uint8_t reserved[6];
 };
 
@@ -85,12 +85,12 @@ RILLE_API const char *rille_summary(const rille *r);
 RILLE_API int rille_set_param(rille *r, const char *name, const char *value);
 /* Names: "filter" (expression joined to every probe's where), "stack" ("user", "kernel", "both"), "depth", "limit" (events),
  * "fields" ("fd,inode"), "color" ("yes", "no"), "timestamp" ("time", "iso", "epoch", "delta", "none"), "addresses" ("yes"),
- * "follow" ("no": children of the target are not traced), "signatures" ("yes"). */
+ * "top" (places shown by the format "top", 0 = all), "follow" ("no": children of the target are not traced), "signatures" ("yes"). */
 RILLE_API int rille_set(rille *r, const char *name, const char *value);
 RILLE_API int rille_target_pid(rille *r, int pid);
 RILLE_API int rille_target_comm(rille *r, const char *comm);
 RILLE_API int rille_target_uid(rille *r, uint32_t uid);
-/* format: "text", "jsonl"; path NULL: descriptor `fd`, which stays the caller's. */
+/* format: "text", "jsonl", "csv", "perf-script", or, written at the end, "top", "folded", "speedscope", "pprof"; path NULL: descriptor `fd`, which stays the caller's. */
 RILLE_API int rille_add_output(rille *r, const char *format, const char *path, int fd);
 
 /* Everything short of the kernel: names, types, generated code. Needs root only for tracepoints' formats. */
@@ -112,15 +112,17 @@ RILLE_API void rille_wake(rille *r);
 /* The report: last events, on_end, totals to the outputs; then detaches. `reason` is told in the report, NULL = "done". */
 RILLE_API int rille_stop(rille *r, const char *reason);
 
-struct rille_stats {
-	size_t size; /* sizeof(struct rille_stats) */
+struct rille_totals {
+	size_t size; /* sizeof(struct rille_totals) */
 	const char *probe;
 	uint64_t seen, target, passed, sent;
 	uint64_t lost_ring, lost_entry, lost_compat, lost_limit;
-	uint64_t callback_errors, unresolved;
+	uint64_t callback_errors;
+	uint64_t unresolved;      /* stacks that did not reach their root, … */
+	char unresolved_why[256]; /* … and why: "no-cfi 3, process-gone 1" */
 };
 RILLE_API size_t rille_probe_count(const rille *r);
-RILLE_API int rille_probe_stats(const rille *r, size_t i, struct rille_stats *ret);
+RILLE_API int rille_probe_stats(const rille *r, size_t i, struct rille_totals *ret);
 
 /* Phases of loading and attaching, for -v: "compile", nanoseconds. Returns how many; fills at most n. */
 struct rille_phase {
@@ -138,13 +140,14 @@ struct rille_item {
 };
 RILLE_API int rille_list_recipes(rille *r, int (*fn)(void *user, const struct rille_item *item), void *user);
 /* glob over "syscall:NAME" and "tracepoint:CATEGORY:NAME". */
-RILLE_API int rille_list_probes(rille *r, const char *glob, int (*fn)(void *user, const struct rille_item *item), void *user);
+RILLE_API int rille_list_probes(
+        rille *r, const char *glob, int (*fn)(void *user, const struct rille_item *item), void *user);
 struct rille_argument {
 	const char *probe, *name, *type;
 	int at_exit; /* in scope only at exit (ret, errno, elapsed) */
 };
-RILLE_API int rille_list_arguments(rille *r, const char *probe, int (*fn)(void *user, const struct rille_argument *argument),
-	void *user);
+RILLE_API int rille_list_arguments(
+        rille *r, const char *probe, int (*fn)(void *user, const struct rille_argument *argument), void *user);
 /* What this kernel and these privileges allow, one call of fn a finding. */
 struct rille_finding {
 	const char *name;   /* "BTF", "tracefs", "rille-cc" … */

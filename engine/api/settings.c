@@ -1,0 +1,197 @@
+/* rille_set(): one table of the settings, a function each. Values are text, as on a command line. */
+#include "engine/api/handle.h"
+#include "engine/base/nearest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct choice {
+	const char *name;
+	int value;
+};
+
+struct setting {
+	const char *name;
+	int (*set)(rille *r, const struct setting *setting, const char *value);
+};
+
+static int bad_value(rille *r, const struct setting *setting, const char *value, const char *wanted)
+{
+	err_set(&r->err, -EINVAL, ERR_SCRIPT, "bad-setting", "%s: '%s' is not %s", setting->name, value, wanted);
+	return -EINVAL;
+}
+
+static int choose(rille *r, const struct setting *setting, const char *value, const struct choice *choices,
+        const char *wanted, int *ret)
+{
+	for (; choices->name; choices++) {
+		if (!strcmp(choices->name, value)) {
+			*ret = choices->value;
+			return 0;
+		}
+	}
+	return bad_value(r, setting, value, wanted);
+}
+
+static int choose_bool(rille *r, const struct setting *setting, const char *value, bool *ret)
+{
+	static const struct choice choices[] = {
+	        {"yes", 1}, {"true", 1}, {"1", 1}, {"on", 1}, {"no", 0}, {"false", 0}, {"0", 0}, {"off", 0}, {NULL, 0}};
+	int chosen;
+	int e = choose(r, setting, value, choices, "yes or no", &chosen);
+	if (e == 0)
+		*ret = chosen;
+	return e;
+}
+
+static int number(rille *r, const struct setting *setting, const char *value, uint64_t most, uint64_t *ret)
+{
+	char *end;
+	errno = 0;
+	*ret = strtoull(value, &end, 10);
+	if (end == value || *end || *value == '-' || errno || *ret > most)
+		return bad_value(r, setting, value, "a number that is possible here");
+	return 0;
+}
+
+static int set_filter(rille *r, const struct setting *setting, const char *value)
+{
+	struct spec_text *filter = &session_spec(r->session)->filter;
+	char *copy = strdup(value);
+	if (!copy)
+		return err_nomem(&r->err);
+	free(filter->text);
+	filter->text = copy;
+	filter->pos = (struct pos){"--filter", copy, 1, 1};
+	return 0;
+}
+
+static int set_stack(rille *r, const struct setting *setting, const char *value)
+{
+	static const struct choice choices[] = {
+	        {"user", STACK_USER}, {"kernel", STACK_KERNEL}, {"both", STACK_USER | STACK_KERNEL}, {NULL, 0}};
+	int sides;
+	int e = choose(r, setting, value, choices, "user, kernel or both", &sides);
+	if (e == 0)
+		session_gen_options(r->session)->force_stack = (unsigned)sides;
+	return e;
+}
+
+static int set_depth(rille *r, const struct setting *setting, const char *value)
+{
+	uint64_t depth;
+	int e = number(r, setting, value, 1024, &depth);
+	if (e == 0 && !depth)
+		return bad_value(r, setting, value, "a number of frames from 1 to 1024");
+	if (e == 0)
+		session_gen_options(r->session)->depth = (uint32_t)depth;
+	return e;
+}
+
+static int set_limit(rille *r, const struct setting *setting, const char *value)
+{
+	uint64_t limit;
+	int e = number(r, setting, value, UINT64_MAX, &limit);
+	if (e == 0)
+		session_set_limit(r->session, limit);
+	return e;
+}
+
+static int set_fields(rille *r, const struct setting *setting, const char *value)
+{
+	size_t n = 1;
+	for (const char *s = value; *s; s++)
+		n += *s == ',';
+	char *copy = strdup(value);
+	const char **columns = calloc(n, sizeof(*columns));
+	if (!copy || !columns) {
+		free(copy);
+		free(columns);
+		return err_nomem(&r->err);
+	}
+	size_t i = 0;
+	char *rest = copy;
+	for (char *name; (name = strsep(&rest, ","));)
+		if (*name)
+			columns[i++] = name;
+	free(r->fields);
+	free(r->columns);
+	r->fields = copy;
+	r->columns = columns;
+	r->shared.columns = columns;
+	r->shared.ncolumns = i;
+	return 0;
+}
+
+static int set_timestamp(rille *r, const struct setting *setting, const char *value)
+{
+	static const struct choice choices[] = {{"time", TIMESTAMP_TIME}, {"iso", TIMESTAMP_ISO},
+	        {"epoch", TIMESTAMP_EPOCH}, {"delta", TIMESTAMP_DELTA}, {"none", TIMESTAMP_NONE}, {NULL, 0}};
+	int chosen;
+	int e = choose(r, setting, value, choices, "time, iso, epoch, delta or none", &chosen);
+	if (e == 0)
+		r->shared.timestamp = chosen;
+	return e;
+}
+
+static int set_color(rille *r, const struct setting *setting, const char *value)
+{
+	return choose_bool(r, setting, value, &r->shared.color);
+}
+
+static int set_addresses(rille *r, const struct setting *setting, const char *value)
+{
+	return choose_bool(r, setting, value, &r->shared.addresses);
+}
+
+static int set_follow(rille *r, const struct setting *setting, const char *value)
+{
+	return choose_bool(r, setting, value, &session_gen_options(r->session)->follow);
+}
+
+static int set_signatures(rille *r, const struct setting *setting, const char *value)
+{
+	int e = choose_bool(r, setting, value, &r->shared.signatures);
+	session_set_signatures(r->session, r->shared.signatures);
+	return e;
+}
+
+static int set_top(rille *r, const struct setting *setting, const char *value)
+{
+	uint64_t top;
+	int e = number(r, setting, value, UINT32_MAX, &top);
+	if (e == 0)
+		r->shared.top = top;
+	return e;
+}
+
+static const struct setting settings[] = {
+        {"addresses", set_addresses},
+        {"color", set_color},
+        {"depth", set_depth},
+        {"fields", set_fields},
+        {"filter", set_filter},
+        {"follow", set_follow},
+        {"limit", set_limit},
+        {"signatures", set_signatures},
+        {"stack", set_stack},
+        {"timestamp", set_timestamp},
+        {"top", set_top},
+};
+
+int rille_set(rille *r, const char *name, const char *value)
+{
+	struct nearest nearest;
+	memset(&r->err, 0, sizeof(r->err));
+	nearest_init(&nearest, name);
+	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
+		if (!strcmp(settings[i].name, name))
+			return settings[i].set(r, &settings[i], value);
+		nearest_offer(&nearest, settings[i].name);
+	}
+	err_set(&r->err, -ENOENT, ERR_SCRIPT, "unknown-setting", "there is no setting '%s'", name);
+	if (nearest.best)
+		err_hint(&r->err, "did you mean '%s'?", nearest.best);
+	return -ENOENT;
+}
