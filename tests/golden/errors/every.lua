@@ -1,0 +1,4 @@
+return {
+  probes = { { "syscall:bind" } },
+  every = { 0, function() end },
+}

@@ -1,0 +1,3 @@
+return {
+  probes = { { "syscall:socket", where = "family == (AF_UNIX" } },
+}

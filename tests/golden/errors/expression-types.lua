@@ -1,0 +1,3 @@
+return {
+  probes = { { "syscall:openat", where = "str(filename) > 3" } },
+}

@@ -1,0 +1,4 @@
+local base = { fields = { "fd" } }
+return {
+  probes = { setmetatable({ "syscall:bind" }, { __index = base }) },
+}

@@ -1,0 +1,3 @@
+return {
+  probes = { { where = "ret < 0" } },
+}

@@ -1,0 +1,4 @@
+return {
+  summary = "nothing at all",
+  probes = {},
+}

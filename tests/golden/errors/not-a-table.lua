@@ -1,0 +1,2 @@
+local probes = { { "syscall:bind" } }
+print(probes)

@@ -1,0 +1,4 @@
+return {
+  params = { { "family", "const:AF_", default = "unxi" } },
+  probes = { { "syscall:bind" } },
+}

@@ -1,0 +1,4 @@
+return {
+  params = { { "inode", "u64[]" }, { "inode", "bool" } },
+  probes = { { "syscall:bind" } },
+}

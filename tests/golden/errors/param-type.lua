@@ -1,0 +1,4 @@
+return {
+  params = { { "inode", "u46[]" } },
+  probes = { { "syscall:bind" } },
+}

@@ -1,0 +1,3 @@
+return {
+  { "syscall:bind", fields = { "fd" } },
+}

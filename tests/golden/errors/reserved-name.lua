@@ -1,0 +1,3 @@
+return {
+  probes = { { "syscall:bind", fields = { "fd", "pid = fd" } } },
+}

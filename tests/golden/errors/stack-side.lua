@@ -1,0 +1,3 @@
+return {
+  probes = { { "syscall:bind", stack = "usr" } },
+}

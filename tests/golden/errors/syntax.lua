@@ -1,0 +1,5 @@
+return {
+  probes = {
+    { "syscall:bind", fields = { "fd" "ret" } },
+  },
+}

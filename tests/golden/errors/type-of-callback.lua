@@ -1,0 +1,4 @@
+return {
+  probes = { { "syscall:bind" } },
+  on_end = "print",
+}

@@ -1,0 +1,8 @@
+return {
+  probes = {
+    {
+      "syscall:socket",
+      where = "famly == AF_UNIX",
+    },
+  },
+}

@@ -1,0 +1,3 @@
+return {
+  probes = { { "syscall:socket", fields = { { "family", as = "AFF_" } } } },
+}

@@ -1,0 +1,3 @@
+return {
+  probes = { { "syscall:socket", fields = { "inode = fd_inod(ret)" } } },
+}

@@ -1,0 +1,5 @@
+return {
+  probes = {
+    { "syscall:bind", were = "ret < 0" },
+  },
+}

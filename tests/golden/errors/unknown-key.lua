@@ -1,0 +1,4 @@
+return {
+  sumary = "a typing error",
+  probes = { { "syscall:bind" } },
+}

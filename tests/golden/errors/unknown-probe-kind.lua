@@ -1,0 +1,5 @@
+return {
+  probes = {
+    { "sycall:socket" },
+  },
+}

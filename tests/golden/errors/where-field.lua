@@ -1,0 +1,5 @@
+return {
+  probes = {
+    { "syscall:socket", where = "inode != 5", fields = { "inode = fd_inode(ret)" } },
+  },
+}

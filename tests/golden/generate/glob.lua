@@ -1,0 +1,6 @@
+return {
+  probes = {
+    { "syscall:*dup*", fields = { "ret" } },
+    { "syscall:dup[23]", fields = { "old = oldfd" } },
+  },
+}

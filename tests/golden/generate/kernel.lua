@@ -1,0 +1,8 @@
+return {
+  probes = {
+    {
+      "syscall:getppid",
+      fields = { "start = task->mm->start_stack", "name = task->group_leader->comm", "up = task->real_parent->tgid" },
+    },
+  },
+}

@@ -1,0 +1,96 @@
+"""A JVM traced from its first instruction: who opens sockets before any Java code runs.
+
+With its defaults HotSpot keeps performance counters in a file that is named for the user, so it asks glibc for the user's name, and
+glibc asks its name service cache, which is a Unix socket: two of them in JDK 17, one for each way glibc talks to it. The oracle is
+strace -k, which unwinds the same stacks with libunwind.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import unittest
+
+import jvm
+
+MAJOR = 17
+WANTED = ["getpwuid_r", "PerfMemory::create_memory_region", "JNI_CreateJavaVM", "JavaMain", "ThreadJavaMain"]
+
+
+def strace_stacks(java):
+    """The modules of each frame of each AF_UNIX socket call, innermost first."""
+    run = subprocess.run(["strace", "-f", "-q", "-k", "-e", "trace=socket", "-e", "signal=none", java, "-version"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    stacks, current = [], None
+    for line in run.stderr.splitlines():
+        frame = re.match(r" > (\S+?)\(.*\) \[0x([0-9a-f]+)\]", line)
+        if "socket(AF_UNIX" in line:
+            current = []
+            stacks.append(current)
+        elif frame and current is not None:
+            current.append(os.path.basename(frame[1]))
+        else:
+            current = None
+    return stacks
+
+
+class Start(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        reason = jvm.why_not()
+        if reason:
+            raise unittest.SkipTest(reason)
+        if MAJOR not in jvm.jdks():
+            raise unittest.SkipTest(f"JDK {MAJOR} is not installed")
+        cls.java = str(jvm.jdks()[MAJOR] / "bin" / "java")
+
+    def trace(self, *command):
+        run = subprocess.run([jvm.RILLE, "run", "unix", "--format", "jsonl", "--", *command], stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        records = [json.loads(line) for line in run.stdout.splitlines()]
+        return [record for record in records if record["type"] == "event"]
+
+    def test_name_service_sockets(self):
+        events = self.trace(self.java, "-version")
+        self.assertEqual(len(events), 2)
+        for event in events:
+            found = [name for frame in event["ustack"] if (name := frame.get("name"))]
+            order = [next((i for i, name in enumerate(found) if name.split("(")[0] == want), None) for want in WANTED]
+            self.assertNotIn(None, order, f"{WANTED} in {found}")
+            self.assertEqual(order, sorted(order))
+            self.assertEqual(event["ustack_end"], "root")
+            self.assertGreaterEqual(event["fd"], 0)
+            self.assertGreater(event["inode"], 0)
+        self.assertNotEqual(events[0]["inode"], events[1]["inode"])
+
+    def test_frames_agree_with_strace(self):
+        if not shutil.which("strace"):
+            self.skipTest("strace is not installed")
+        oracle = strace_stacks(self.java)
+        ours = [[os.path.basename(frame.get("module", "?")) for frame in event["ustack"]]
+            for event in self.trace(self.java, "-version")]
+        self.assertEqual(ours, oracle)
+
+    def test_name_service_under_java_frames(self):
+        """Without the counters it is Java that first asks for the user's name, while the JVM is still starting."""
+        shop = jvm.Workshop("Watch.java")
+        self.addCleanup(shop.close)
+        command = [jvm.RILLE, "run", "unix", "--format", "jsonl", "--limit", "2", "--", self.java, "-XX:-UsePerfData", "-cp",
+            str(shop.path), "Watch"]
+        tracer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(jvm.stop, tracer)
+        records = [json.loads(line) for line in tracer.stdout if line.startswith("{")]
+        events = [record for record in records if record["type"] == "event"]
+        self.assertEqual(len(events), 2)
+        for event in events:
+            java = [name for name, _ in jvm.java_frames(event)]
+            self.assertEqual(java[:2], ["jdk.internal.util.SystemProps$Raw.platformProperties",
+                "jdk.internal.util.SystemProps$Raw.<init>"])
+            self.assertEqual(java[-1], "java.lang.System.initPhase1")
+            self.assertEqual(event["ustack_end"], "root")
+
+
+if __name__ == "__main__":
+    unittest.main()
