@@ -2,11 +2,13 @@
  *
  *     compiled method, sized stub   return address and caller's rbp are the top two words of a frame of known size
  *     interpreter                   a chain of rbp; Method* and bytecode pointer are at fixed slots. The caller's stack
- * pointer is saved (sender_sp), as adapters extend the caller's frame by the arguments they move call_stub, upcall
- * stubs       an ordinary rbp frame; call_stub also keeps what C++ expects preserved continuation stubs            the
- * bottom of a mounted virtual thread. Its older frames are in the heap, moved by the collector, and no call leads
- * there: a marker stands for them, and the walk goes on in the carrier freed code                    nothing is known;
- * if rbp leads to a believable caller, that is taken and marked
+ *                                   pointer is saved (sender_sp), as adapters extend the caller's frame by the
+ *                                   arguments they move
+ *     call_stub, upcall stubs       an ordinary rbp frame; call_stub also keeps what C++ expects preserved
+ *     continuation stubs            the bottom of a mounted virtual thread. Its older frames are in the heap, moved by
+ *                                   the collector, and no call leads there: a marker stands for them, and the walk goes
+ *                                   on in the carrier
+ *     freed code                    nothing is known; if rbp leads to a believable caller, that is taken and marked
  *
  * Java code preserves no register but the stack and frame pointer, so all others are unknown after a step.
  *

@@ -1,11 +1,13 @@
 /* One loop: who knows this program counter appends its frames and moves the registers to the caller.
  *
  * Asked in this order: a language runtime of the process; the call frame information of the module; and where there is
- * none, or it needs what is not known, one of the fallbacks, each of which marks the frames it leads to: anchor  the
- * JVM's own record of where Java was left (captured by the kernel side) fp      the frame pointer, if it points
- * upwards, near, to a return address that follows a call scan    for generated code only: the next word on the stack
- * that is such a return address in a file with CFI A stack whose end is not STACK_ROOT says why, so that nobody takes a
- * part for the whole.
+ * none, or it needs what is not known, one of the fallbacks, each of which marks the frames it leads to:
+ *
+ *     anchor  the JVM's own record of where Java was left (captured by the kernel side)
+ *     fp      the frame pointer, if it points upwards, near, to a return address that follows a call
+ *     scan    for generated code only: the next word on the stack that is such a return address in a file with CFI
+ *
+ * A stack whose end is not STACK_ROOT says why, so that nobody takes a part for the whole.
  *
  * Return addresses are looked up one byte earlier: the byte behind a call that never returns belongs to the next
  * function, or to the next row. The first frame's address, and the one that a signal interrupted, are exact.
@@ -248,6 +250,17 @@ static bool end_at_unknown(struct unwind *unwind)
 	return end(unwind, unwind->live ? STACK_SHORT_COPY : STACK_BAD_PC);
 }
 
+/* The ABIs mark the outermost frame with a return address of 0. Anywhere but below native code whose own stack was
+ * copied it is a word that happened to be 0. */
+static bool end_at_zero(struct unwind *unwind)
+{
+	const struct stack *stack = unwind->walk.stack;
+	bool native = stack->nframes && stack->frames[stack->nframes - 1].kind == FRAME_NATIVE;
+	if (native && !unwind->live)
+		return end(unwind, STACK_ROOT);
+	return end_at_unknown(unwind);
+}
+
 /* Generated code, or a file that cannot be had any more. */
 static bool step_without_module(struct unwind *unwind, const struct mapping *mapping)
 {
@@ -332,7 +345,7 @@ static bool step(struct unwind *unwind)
 	struct walk *walk = &unwind->walk;
 	uint64_t pc = walk->regs.r[REG_PC];
 	if (!regs_known(&walk->regs, REG_PC) || !pc)
-		return end(unwind, STACK_ROOT);
+		return end_at_zero(unwind);
 	struct mapping *mapping = find_mapping(unwind, pc);
 	struct module *module = mapping ? find_module(unwind, mapping) : NULL;
 	if (unwind->runtimes) {
