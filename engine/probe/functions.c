@@ -148,6 +148,22 @@ static int check_descriptor(struct typer *t, struct expr *call)
 	return 0;
 }
 
+/* Of one descriptor a pointer whose members can be asked for; of several the addresses, as numbers. */
+static int check_file(struct typer *t, struct expr *call)
+{
+	struct ktype file;
+	int r = check_descriptor(t, call);
+	if (r < 0)
+		return r;
+	call->type.format = FORMAT_HEX;
+	if (call->type.count)
+		return 0;
+	if ((r = catalog_struct(t->scope->catalog, "file", &file, t->err)) < 0)
+		return expr_place(t->tree->source, call->at, t->err, r);
+	call->type = (struct type){.kind = TYPE_KPTR, .width = 8, .id = file.type_id, .format = FORMAT_HEX};
+	return 0;
+}
+
 static int check_path(struct typer *t, struct expr *call)
 {
 	int r = check_descriptor(t, call);
@@ -162,6 +178,7 @@ static int check_path(struct typer *t, struct expr *call)
 static const struct function functions[] = {
         {"buf", "buf(address, length[, most])", 2, 3, check_buf, emit_buf, .reads_user = true},
         {"fd_family", "fd_family(descriptor)", 1, 1, check_descriptor, emit_fd_family, 2, false},
+        {"fd_file", "fd_file(descriptor)", 1, 1, check_file, emit_fd_file, 8, false},
         {"fd_inode", "fd_inode(descriptor)", 1, 1, check_descriptor, emit_fd_inode, 8, false},
         {"fd_path", "fd_path(descriptor)", 1, 1, check_path, emit_fd_path},
         {"kstr", "kstr(address[, most])", 1, 2, check_kstr, emit_kstr},

@@ -85,6 +85,12 @@ void emit_fd_inode(struct emit *em, const struct expr *call)
 	emit_descriptor(em, call, "fd_inode");
 }
 
+void emit_fd_file(struct emit *em, const struct expr *call)
+{
+	gen_need(em->gen, PIECE_DESCRIPTORS);
+	emit_descriptor(em, call, "file_of");
+}
+
 void emit_fd_family(struct emit *em, const struct expr *call)
 {
 	gen_need(em->gen, PIECE_FAMILY);

@@ -179,6 +179,7 @@ const char *wide_type(const struct type *type); /* "s64" or "u64" */
 
 void emit_buf(struct emit *em, const struct expr *call);
 void emit_fd_family(struct emit *em, const struct expr *call);
+void emit_fd_file(struct emit *em, const struct expr *call);
 void emit_fd_inode(struct emit *em, const struct expr *call);
 void emit_fd_path(struct emit *em, const struct expr *call);
 void emit_kstr(struct emit *em, const struct expr *call);
