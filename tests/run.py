@@ -8,7 +8,8 @@ sanitize  the same, built with the address and undefined behaviour sanitizers (i
 golden    tests/golden/test_*.py: generated code and error texts
 live      tests/live/test_*.py: real programs traced on this kernel
 vm        tests/vm/test_*.py: the same on another kernel, in qemu
-fuzz      each libFuzzer target (in --fuzz DIR) for a few seconds, from its corpus
+fuzz      each libFuzzer target (in --fuzz DIR) for a few seconds, from its corpus: always the same inputs, so that the same
+          commit has the same outcome everywhere; new ones with --long
 
 A python test file is one process, so that a crash or a hang fails only that file. Files run side by side; one that
 measures time or fills the machine says `SERIAL = True` and then runs alone. Every skip is told with its reason: a run
@@ -201,13 +202,13 @@ def skip_reason(name, output):
     return found.group(1) if found else "the test does not say why"
 
 
-def fuzz_one(program, seconds, env):
+def fuzz_one(program, seconds, seed, env):
     name = program.name[len("fuzz_"):]
     seeds = ROOT / "tests" / "fuzz" / "corpus" / name
     with tempfile.TemporaryDirectory(prefix="rille-fuzz-") as scratch:
         found = pathlib.Path(scratch) / "found"
         found.mkdir()
-        command = [str(program), f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
+        command = [str(program), f"-seed={seed}", f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
                    f"-artifact_prefix={scratch}/", str(found)] + ([str(seeds)] if seeds.is_dir() else [])
         try:
             done = subprocess.run(command, env=env, cwd=scratch, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -232,11 +233,11 @@ def fuzz_suite(options, env):
         return tell("fuzz", "fuzz", [Outcome("fuzz", "fuzz", "skip", "not built (no clang)")])
     programs = sorted(path for path in (options.fuzz / "tests" / "fuzz").glob("fuzz_*")
                       if path.is_file() and os.access(path, os.X_OK))
-    seconds = 300 if options.long else 10
+    seconds, seed = (300, 0) if options.long else (10, 1)  # 0: libFuzzer chooses one
     env = dict(env, ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1")
     outcomes = []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for program, result in zip(programs, pool.map(lambda p: fuzz_one(p, seconds, env), programs)):
+        for program, result in zip(programs, pool.map(lambda p: fuzz_one(p, seconds, seed, env), programs)):
             outcomes += tell(program.name, "fuzz", result)
     return outcomes
 

@@ -5,8 +5,10 @@
 
 The parts: "copy" is the CPU time that an event with a stack adds to one getppid(), by bytes of stack in use. "resolve" is the
 time of one stack that was seen before, in one process without the kernel (tests/tools/stackdump). "JVM" is from exec to the
-first stack with Java names, and a program that makes sockets as fast as it can. Names are compared with bpftrace on the same
-program, as the share of its frames that have one.
+first stack with Java names, and a program that makes sockets at a pace (cold: from the first call of a JVM that was attached
+to a moment ago; warm: after its compilers are done) and as fast as it can. Names are compared with bpftrace on the same
+program, as the share of its frames that have one. "interrupted" is the share of complete stacks of threads that the scheduler
+took the CPU from anywhere, which is what sampling profilers meet.
 """
 
 import argparse
@@ -24,9 +26,15 @@ import time
 import bench
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "live"))
+import jvm  # pylint: disable=wrong-import-position
+
 PROGRAMS = HERE.parent / "programs"
 SIZES_KB = (0, 3, 7, 15, 31, 62)
-CALLS = 20000
+CALLS = 5000
+COLD_PER_S, WARM_PER_S = 5000, 20000
+PACED_SECONDS = 3
+PREEMPTED = "prev_state == 0"
 SLEEPER = """
 public class Sleeper {
     interface Step { int go(int n) throws Exception; }
@@ -55,6 +63,7 @@ class Stacks:
     def __init__(self, options, scratch):
         self.build, self.rounds, self.scratch = options.build, options.rounds, scratch
         self.rille = options.build / "rille"
+        jvm.RILLE = str(self.rille)
         self.snapshot = scratch / "snapshot"
         subprocess.run(["cc", "-O1", "-fomit-frame-pointer", HERE / "snapshot.c", "-o", self.snapshot], check=True)
         os.environ["RILLE_CACHE_DIR"] = str(scratch / "cache")
@@ -73,11 +82,13 @@ class Stacks:
         for _ in range(self.rounds):
             base = self.snapshot_ns(0)
             for with_stack, table in tables.items():
-                tracer, _ = start([self.rille, "run", "-e", table, "-n", "snapshot", "-q", "-o", "text:/dev/null"])
+                tracer, _ = start([self.rille, "run", "-e", table, "-n", "snapshot", "-o", "text:/dev/null"],
+                                  stderr=subprocess.PIPE, text=True)
                 for kb in SIZES_KB if with_stack else (0,):
                     rows.setdefault((with_stack, kb), []).append(self.snapshot_ns(kb) - base)
                 tracer.terminate()
-                tracer.wait()
+                if "lost" in tracer.communicate()[1]:
+                    sys.exit("bench: events were lost, which makes the others look cheap")
         return rows
 
     # --- in the tracer
@@ -114,9 +125,9 @@ class Stacks:
 
     # --- at a JVM
 
-    def sites(self, calls):
-        program = subprocess.Popen(["java", "-Xmx256m", "-cp", self.scratch, "Sites", str(calls)], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, text=True)
+    def sites(self, calls, *rate):
+        program = subprocess.Popen(["java", "-Xmx256m", "-cp", self.scratch, "Sites", *map(str, (calls, *rate))],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         program.stdout.readline()
         return program
 
@@ -141,8 +152,12 @@ class Stacks:
         tracer.communicate()
         return took * 1e3 if "Sites.open" in line else None
 
-    def flat_out(self, calls):
-        program = self.sites(calls)
+    def paced(self, rate):
+        return self.traced(rate * PACED_SECONDS, rate)
+
+    def traced(self, calls, *rate):
+        """One run of a Java program that makes that many sockets, each with its stack."""
+        program = self.sites(calls, *rate)
         written = self.scratch / "sites.jsonl"
         tracer, _ = start([self.rille, "run", "socket", "-p", program.pid, "-o", f"jsonl:{written}"], stderr=subprocess.DEVNULL)
         began, before = time.monotonic(), bench.cpu_ns(tracer.pid)
@@ -179,11 +194,22 @@ class Stacks:
         frames = [line.strip() for line in out.read_text(encoding="utf-8", errors="replace").splitlines() if line.startswith("  ")]
         return sum(not re.match(r"(0x)?[0-9a-f]+($| )|\[unknown\]", frame) for frame in frames) / len(frames) if frames else None
 
-    def jvm(self):
+    def java(self):
         subprocess.run(["javac", "-d", self.scratch, PROGRAMS / "Sites.java"], check=True)
         first = [self.first_stack_ms() for _ in range(self.rounds)]
-        runs = [self.flat_out(30000) for _ in range(max(3, self.rounds // 3))]
-        return {"first_ms": first, "runs": runs, "bpftrace_named": self.bpftrace_named()}
+        rounds = range(max(3, self.rounds // 3))
+        return {"first_ms": first, "runs": [self.traced(30000) for _ in rounds],
+                "cold": [self.traced(COLD_PER_S * PACED_SECONDS, COLD_PER_S) for _ in rounds],
+                "warm": [self.traced(WARM_PER_S * PACED_SECONDS, WARM_PER_S) for _ in rounds],
+                "bpftrace_named": self.bpftrace_named(),
+                "interrupted": {flag or "default": self.interrupted(flag) for flag in ("", "-Xint")}}
+
+    def interrupted(self, flag):
+        """(complete, all) stacks of threads that the scheduler took the CPU from."""
+        workshop = jvm.Workshop("Torture.java", library="torture.c")
+        events = jvm.interrupted(workshop, min(jvm.jdks()), [flag] if flag else [], PREEMPTED, PACED_SECONDS)
+        workshop.close()
+        return sum(event["ustack_end"] == "root" for event in events), len(events)
 
 
 def tell(results):
@@ -193,19 +219,25 @@ def tell(results):
     rows = [[f"{name}, {statistics.median([n for n, _ in values]):.0f} frames",
              bench.show(statistics.median([us for _, us in values]), 2)] for name, values in results["resolving"].items() if values]
     bench.table("A stack that was seen before", ["", "µs"], rows)
-    jvm = results.get("jvm")
-    if not jvm:
+    java = results.get("jvm")
+    if not java:
         return
-    runs = jvm["runs"]
-    rows = [["exec → first stack with Java names", bench.show(statistics.median(jvm["first_ms"])) + " ms"],
+    runs = java["runs"]
+    def paced(name, rate, runs):
+        kept = bench.show(bench.median(runs, "per_s"), 0)
+        return [f"sockets at {rate} /s, {name}, kept", f"{kept} /s, lost {sum(r['lost'] for r in runs)}"]
+    rows = [["exec → first stack with Java names", bench.show(statistics.median(java["first_ms"])) + " ms"],
+            paced("cold", COLD_PER_S, java["cold"]), paced("warm", WARM_PER_S, java["warm"]),
             ["sockets flat out, kept", bench.show(bench.median(runs, "per_s"), 0) + " /s"],
             ["lost", bench.show(sum(r["lost"] for r in runs), 0)],
             ["tracer, a stack of %.0f frames" % bench.median(runs, "frames"), bench.show(bench.median(runs, "us")) + " µs"],
             ["complete", bench.show(100 * bench.median(runs, "complete"), 2) + " %"],
             ["peak resident", bench.show(bench.median(runs, "rss_mb")) + " MB"],
             ["frames with a name", bench.show(100 * bench.median(runs, "named")) + " %"]]
-    if jvm["bpftrace_named"] is not None:
-        rows.append(["frames with a name, bpftrace", bench.show(100 * jvm["bpftrace_named"]) + " %"])
+    if java["bpftrace_named"] is not None:
+        rows.append(["frames with a name, bpftrace", bench.show(100 * java["bpftrace_named"]) + " %"])
+    for flag, (complete, count) in java["interrupted"].items():
+        rows.append([f"interrupted anywhere, complete ({flag})", f"{bench.show(100 * complete / count, 2)} % of {count}"])
     bench.table("A JVM", ["", ""], rows)
 
 
@@ -221,7 +253,7 @@ def main():
         stacks = Stacks(options, pathlib.Path(scratch))
         results = {"machine": bench.machine(), "copies": stacks.copies(), "resolving": stacks.resolving()}
         if shutil.which("javac"):
-            results["jvm"] = stacks.jvm()
+            results["jvm"] = stacks.java()
     tell(results)
     if options.out:
         results["copies"] = [{"stack": s, "kib": kb, "added_ns": values} for (s, kb), values in results["copies"].items()]

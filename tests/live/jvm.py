@@ -58,6 +58,22 @@ def why_not():
     return rille.why_not_trace()
 
 
+def interrupted(workshop, major, options, where, seconds):
+    """Events of the threads of Torture that the scheduler took the CPU from, which can be between any two instructions."""
+    script = workshop.path / "switch.lua"
+    script.write_text(f'return {{ probes = {{ {{ "tracepoint:sched:sched_switch", where = "{where}", stack = "user" }} }} }}')
+    program = workshop.java(major, options, "Torture", workshop.path / "out", 3, 600000, 1, 0)
+    try:
+        time.sleep(3)  # for the compilers to have done most of their work
+        tracer = Tracer(script, "-p", program.pid, "-d", f"{seconds}s")
+        tracer.wait()
+        events = [event for event in tracer.events() if event["comm"].startswith("worker-")]
+        tracer.close()
+    finally:
+        stop(program)
+    return events
+
+
 class Workshop:
     """A folder with a compiled test program, gone at the end of the with block."""
 

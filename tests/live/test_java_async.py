@@ -1,7 +1,6 @@
 """Java threads that are interrupted between any two instructions, as the scheduler does, rather than in a system call."""
 
 import collections
-import time
 import unittest
 
 import jvm
@@ -9,7 +8,6 @@ import jvm
 SERIAL = True
 SECONDS = 20 if jvm.LONG else 5
 COMPLETE = 0.99  # in the middle of a prologue there is not always a way out
-SCRIPT = 'return { probes = { { "tracepoint:sched:sched_switch", stack = "user" } } }'
 OUTERMOST = {"java.lang.Thread.run"}
 
 
@@ -20,25 +18,15 @@ class Interrupted(unittest.TestCase):
         if reason:
             raise unittest.SkipTest(reason)
         cls.shop = jvm.Workshop("Torture.java", library="torture.c")
-        (cls.shop.path / "switch.lua").write_text(SCRIPT)
 
     @classmethod
     def tearDownClass(cls):
         cls.shop.close()
 
-    def trace(self, major):
-        program = self.shop.java(major, [], "Torture", self.shop.path / "out", 3, 600000, 1, 0)
-        self.addCleanup(jvm.stop, program)
-        time.sleep(3)  # for the compilers to have done most of their work
-        tracer = jvm.Tracer(self.shop.path / "switch.lua", "-p", program.pid, "-d", f"{SECONDS}s")
-        self.addCleanup(tracer.close)
-        tracer.wait()
-        return [event for event in tracer.events() if event["comm"].startswith("worker-")]
-
     def test_stacks_lead_to_the_start_of_the_thread(self):
         for major in sorted(jvm.jdks()):
             with self.subTest(jdk=major):
-                events = self.trace(major)
+                events = jvm.interrupted(self.shop, major, [], "true", SECONDS)
                 ends = collections.Counter(event["ustack_end"] for event in events)
                 self.assertGreaterEqual(ends["root"], COMPLETE * len(events), ends)
                 complete = [event for event in events if event["ustack_end"] == "root"]
