@@ -30,7 +30,7 @@ _rille_add() {
 _rille_value() {
   case $1 in
   --color) _rille_reply -W 'auto always never' ;;
-  --format) _rille_reply -W 'text jsonl csv perf-script top folded speedscope pprof' ;;
+  --format) _rille_reply -W 'text jsonl csv perf-script top folded flamegraph speedscope pprof' ;;
   --stack) _rille_reply -W 'user kernel both' ;;
   --timestamp) _rille_reply -W 'time iso epoch delta none' ;;
   -u | --uid) _rille_reply -u ;;

@@ -66,7 +66,7 @@ static const struct option_spec {
         {"output", 'o', KEY_OUTPUT, "[FORMAT:]FILE", FOR_RUN,
                 "write events there, - is standard output; %p is our pid, %t the start time; repeatable"},
         {"format", 0, KEY_FORMAT, "FORMAT", FOR_RUN,
-                "where -o does not say: text, jsonl, csv, perf-script, top, folded, speedscope or pprof"},
+                "where -o does not say: text, jsonl, csv, perf-script, top, folded, flamegraph, speedscope or pprof"},
         {"top", 0, KEY_TOP, "N", FOR_RUN, "at the end, the N places that events came from most often; 0 = all"},
         {"fields", 0, KEY_SET, "A,B", FOR_RUN, "show only these fields, in this order"},
         {"timestamp", 0, KEY_SET, "KIND", FOR_RUN, "time, iso, epoch, delta or none"},

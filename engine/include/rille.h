@@ -90,7 +90,7 @@ RILLE_API int rille_set(rille *r, const char *name, const char *value);
 RILLE_API int rille_target_pid(rille *r, int pid);
 RILLE_API int rille_target_comm(rille *r, const char *comm);
 RILLE_API int rille_target_uid(rille *r, uint32_t uid);
-/* format: "text", "jsonl", "csv", "perf-script", or, written at the end, "top", "folded", "speedscope", "pprof"; path NULL: descriptor `fd`, which stays the caller's. */
+/* format: "text", "jsonl", "csv", "perf-script", or, written at the end, "top", "folded", "flamegraph", "speedscope", "pprof"; path NULL: descriptor `fd`, which stays the caller's. */
 RILLE_API int rille_add_output(rille *r, const char *format, const char *path, int fd);
 
 /* Everything short of the kernel: names, types, generated code. Needs root only for tracepoints' formats. */

@@ -34,6 +34,6 @@ struct sink {
 };
 
 extern const struct sink_format text_format, jsonl_format, csv_format, perf_script_format, top_format, folded_format,
-        speedscope_format, pprof_format;
+        flamegraph_format, speedscope_format, pprof_format;
 
 #endif

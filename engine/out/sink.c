@@ -12,9 +12,9 @@
 #include <string.h>
 
 static const struct sink_format *const formats[] = {&text_format, &jsonl_format, &csv_format, &perf_script_format,
-        &top_format, &folded_format, &speedscope_format, &pprof_format};
+        &top_format, &folded_format, &flamegraph_format, &speedscope_format, &pprof_format};
 static const char *const format_names[] = {
-        "text", "jsonl", "csv", "perf-script", "top", "folded", "speedscope", "pprof", NULL};
+        "text", "jsonl", "csv", "perf-script", "top", "folded", "flamegraph", "speedscope", "pprof", NULL};
 _Static_assert(sizeof(format_names) / sizeof(*format_names) == sizeof(formats) / sizeof(*formats) + 1, "a name each");
 
 const char *const *sink_formats(void)

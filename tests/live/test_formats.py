@@ -322,7 +322,7 @@ class Formats(unittest.TestCase):
     def test_an_unknown_format_names_all(self):
         done = rille.run("-e", '{ "syscall:socket" }', "--format", "zzzzzzzz", "-d", "1ms")
         self.assertEqual(done.returncode, 2, done.stderr)
-        for name in ("text", "jsonl", "csv", "perf-script", "top", "folded", "speedscope", "pprof"):
+        for name in ("text", "jsonl", "csv", "perf-script", "top", "folded", "flamegraph", "speedscope", "pprof"):
             self.assertIn(name, done.stderr)
 
 
