@@ -8,61 +8,155 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *rille_version(void)
 {
 	return RILLE_VERSION;
 }
 
-/* The caller's struct may be older (shorter) or newer (longer) than ours; what we do not know must be zero. */
+bool handle_read_struct(void *ret, size_t known, const void *from)
+{
+	size_t size;
+	memcpy(&size, from, sizeof(size));
+	memset(ret, 0, known);
+	if (size < sizeof(size) || size > 1 << 16)
+		return false;
+	for (size_t i = known; i < size; i++)
+		if (((const char *)from)[i])
+			return false;
+	memcpy(ret, from, size < known ? size : known);
+	return true;
+}
+
+int handle_write_struct(rille *r, const char *function, void *to, const void *from, size_t known)
+{
+	size_t size;
+	if (!to)
+		return handle_null(r, function, "ret");
+	memcpy(&size, to, sizeof(size));
+	if (size < sizeof(size) || size > 1 << 16)
+		return err_set(&r->err, -EINVAL, ERR_RUNTIME, "bad-argument",
+		        "%s: `size` is %zu; set it to sizeof the struct", function, size);
+	memset((char *)to + sizeof(size), 0, size - sizeof(size));
+	if (size < known)
+		known = size;
+	memcpy((char *)to + sizeof(size), (const char *)from + sizeof(size), known - sizeof(size));
+	return 0;
+}
+
+/* Remarks may come while the session is at work: a host that calls back from there is told so. */
+static void handle_log(void *user, int level, const char *message)
+{
+	rille *r = user;
+	r->inside++;
+	r->host_log.fn(r->host_log.user, level, message);
+	r->inside--;
+}
+
 static bool read_options(struct rille_options *ret, const struct rille_options *from)
 {
 	memset(ret, 0, sizeof(*ret));
-	if (!from)
-		return true;
-	if (from->size < sizeof(from->size))
+	if (from && !handle_read_struct(ret, sizeof(*ret), from))
 		return false;
-	for (size_t i = sizeof(*ret); i < from->size; i++)
-		if (((const char *)from)[i])
-			return false;
-	memcpy(ret, from, from->size < sizeof(*ret) ? from->size : sizeof(*ret));
 	for (size_t i = 0; i < sizeof(ret->reserved); i++)
 		if (ret->reserved[i])
 			return false;
 	return true;
 }
 
+static int make_handle(rille *r, const struct rille_options *options)
+{
+	r->host_log = (struct logger){options->log, options->log_user, (enum log_level)options->log_level};
+	r->log = (struct logger){options->log ? handle_log : NULL, r, r->host_log.level};
+	r->unsafe = options->unsafe;
+	r->strict = options->strict;
+	r->compiler = options->compiler ? strdup(options->compiler) : NULL;
+	struct session_options session = {
+	        .log = r->log,
+	        .cache_dir = options->cache_dir,
+	        .compiler = options->compiler,
+	        .version = RILLE_VERSION,
+	        .argv = options->argv,
+	        .ring_bytes = options->ring_bytes,
+	        .strict = options->strict,
+	};
+	if (options->compiler && !r->compiler)
+		return -ENOMEM;
+	return session_new(&r->session, &session);
+}
+
 rille *rille_new(const struct rille_options *given)
 {
 	struct rille_options options;
-	rille *r = read_options(&options, given) ? calloc(1, sizeof(*r)) : NULL;
-	if (!r)
-		return NULL;
-	r->log = (struct logger){options.log, options.log_user, (enum log_level)options.log_level};
-	r->unsafe = options.unsafe;
-	r->strict = options.strict;
-	r->compiler = options.compiler ? strdup(options.compiler) : NULL;
-	struct session_options session = {
-	        .log = r->log,
-	        .cache_dir = options.cache_dir,
-	        .compiler = options.compiler,
-	        .version = RILLE_VERSION,
-	        .argv = options.argv,
-	        .ring_bytes = options.ring_bytes,
-	};
-	if ((options.compiler && !r->compiler) || session_new(&r->session, &session) < 0) {
-		rille_free(r);
+	if (!read_options(&options, given)) {
+		errno = EINVAL;
 		return NULL;
 	}
-	return r;
+	rille *r = calloc(1, sizeof(*r));
+	if (r && make_handle(r, &options) == 0)
+		return r;
+	rille_free(r);
+	errno = ENOMEM;
+	return NULL;
+}
+
+/* --- what each call begins with --- */
+
+int handle_null(rille *r, const char *function, const char *argument)
+{
+	return err_set(&r->err, -EINVAL, ERR_RUNTIME, "null-argument", "%s: `%s` is NULL", function, argument);
+}
+
+static bool is_forked(const rille *r)
+{
+	return r->owner && r->owner != getpid();
+}
+
+int handle_enter(rille *r)
+{
+	if (!r)
+		return -EINVAL;
+	memset(&r->err, 0, sizeof(r->err));
+	if (!is_forked(r))
+		return 0;
+	return err_set(&r->err, -ECHILD, ERR_RUNTIME, "forked",
+	        "this handle was attached by process %d, of which this is a child; it can be freed here and nothing "
+	        "else",
+	        (int)r->owner);
+}
+
+int handle_enter_outside(rille *r, const char *function)
+{
+	int e = handle_enter(r);
+	if (e < 0 || !r->inside)
+		return e;
+	err_set(&r->err, -EBUSY, ERR_RUNTIME, "in-callback", "%s() was called in a callback", function);
+	err_hint(&r->err, "a callback ends the trace by returning RILLE_END");
+	return -EBUSY;
+}
+
+int handle_enter_early(rille *r, const char *function)
+{
+	int e = handle_enter(r);
+	if (e < 0 || session_state(r->session) == SESSION_NEW)
+		return e;
+	return err_set(&r->err, -EBUSY, ERR_RUNTIME, "wrong-state", "%s() is too late: the handle has been attached",
+	        function);
 }
 
 void rille_free(rille *r)
 {
 	if (!r)
 		return;
+	if (r->inside) {
+		handle_enter_outside(r, "rille_free");
+		return;
+	}
 	/* The script's callbacks must outlive the session's last call of them, its spec the script. */
-	rille_stop(r, NULL);
+	if (!is_forked(r))
+		rille_stop(r, NULL);
+	events_free(r);
 	script_free(r->script);
 	session_free(r->session);
 	for (size_t i = 0; i < r->noutputs; i++) {
@@ -72,7 +166,6 @@ void rille_free(rille *r)
 	free(r->outputs);
 	free(r->columns);
 	free(r->fields);
-	free(r->summary);
 	free(r->compiler);
 	text_fini(&r->formatted);
 	free(r);
@@ -87,6 +180,16 @@ int handle_error(rille *r, int code)
 
 const struct rille_error *rille_last_error(const rille *handle)
 {
+	static const struct rille_error no_handle = {
+	        .code = -EINVAL,
+	        .error_class = RILLE_RUNTIME,
+	        .tag = "null-argument",
+	        .file = "",
+	        .message = "there is no handle: NULL was given",
+	        .formatted = "error: there is no handle: NULL was given [null-argument]\n",
+	};
+	if (!handle)
+		return &no_handle;
 	/* Formatting is put off until somebody asks; it does not change what the handle is. */
 	rille *r = (rille *)handle;
 	text_reset(&r->formatted);
@@ -107,16 +210,24 @@ const struct rille_error *rille_last_error(const rille *handle)
 
 int rille_target_pid(rille *r, int pid)
 {
-	memset(&r->err, 0, sizeof(r->err));
+	int e = handle_enter(r);
+	if (e < 0)
+		return e;
+	if (session_state(r->session) >= SESSION_OVER)
+		return err_set(&r->err, -EBUSY, ERR_RUNTIME, "wrong-state", "the trace is over");
 	if (pid <= 0)
 		return err_set(&r->err, -EINVAL, ERR_SCRIPT, "bad-target", "%d is no process", pid);
-	int e = session_add_pid(r->session, pid, &r->err);
+	e = session_add_pid(r->session, pid, &r->err);
 	return e < 0 ? handle_error(r, e) : 0;
 }
 
 int rille_target_comm(rille *r, const char *comm)
 {
-	memset(&r->err, 0, sizeof(r->err));
+	int e = handle_enter_early(r, "rille_target_comm");
+	if (e < 0)
+		return e;
+	if (!comm)
+		return handle_null(r, "rille_target_comm", "comm");
 	if (!*comm || strlen(comm) >= RILLE_COMM) {
 		err_set(&r->err, -EINVAL, ERR_SCRIPT, "bad-target", "a command's name has 1 to %d bytes, '%s' has not",
 		        RILLE_COMM - 1, comm);
@@ -128,13 +239,17 @@ int rille_target_comm(rille *r, const char *comm)
 
 int rille_target_uid(rille *r, uint32_t uid)
 {
-	session_set_uid(r->session, uid);
-	return 0;
+	int e = handle_enter_early(r, "rille_target_uid");
+	if (e == 0)
+		session_set_uid(r->session, uid);
+	return e;
 }
 
 int rille_add_output(rille *r, const char *format, const char *path, int fd)
 {
-	memset(&r->err, 0, sizeof(r->err));
+	int e = handle_enter_early(r, "rille_add_output");
+	if (e < 0)
+		return e;
 	if (grow(&r->outputs, &r->outputs_cap, r->noutputs + 1, sizeof(*r->outputs)) < 0)
 		return err_nomem(&r->err);
 	struct wanted_output *output = &r->outputs[r->noutputs];
@@ -164,17 +279,21 @@ static int add_outputs(rille *r)
 	return e;
 }
 
-static int need_script(rille *r)
+static int need_probes(rille *r)
 {
-	memset(&r->err, 0, sizeof(r->err));
-	if (r->script)
+	if (r->declared)
 		return 0;
-	return err_set(&r->err, -EINVAL, ERR_RUNTIME, "wrong-state", "no script has been loaded");
+	err_set(&r->err, -EINVAL, ERR_RUNTIME, "wrong-state", "there is nothing to trace yet");
+	err_hint(&r->err, "rille_load_file(), rille_load_recipe() … or rille_add_probe() come first");
+	return -EINVAL;
 }
 
 int rille_check(rille *r)
 {
-	int e = need_script(r);
+	int e = handle_enter_early(r, "rille_check");
+	if (e < 0)
+		return e;
+	e = need_probes(r);
 	if (e == 0)
 		e = session_check(r->session, &r->err);
 	return e < 0 ? handle_error(r, e) : 0;
@@ -185,7 +304,14 @@ int rille_emit(rille *r, int what, void **ret_data, size_t *ret_len)
 	_Static_assert((int)RILLE_EMIT_C == SESSION_EMIT_C && (int)RILLE_EMIT_ASM == SESSION_EMIT_ASM &&
 	                       (int)RILLE_EMIT_OBJECT == SESSION_EMIT_OBJECT,
 	        "the same numbers");
-	int e = need_script(r);
+	int e = handle_enter_early(r, "rille_emit");
+	if (e < 0)
+		return e;
+	if (!ret_data || !ret_len)
+		return handle_null(r, "rille_emit", ret_data ? "ret_len" : "ret_data");
+	if (what < RILLE_EMIT_C || what > RILLE_EMIT_OBJECT)
+		return err_set(&r->err, -EINVAL, ERR_RUNTIME, "bad-argument", "rille_emit: there is no form %d", what);
+	e = need_probes(r);
 	if (e == 0)
 		e = session_emit(r->session, what, ret_data, ret_len, &r->err);
 	return e < 0 ? handle_error(r, e) : 0;
@@ -193,46 +319,58 @@ int rille_emit(rille *r, int what, void **ret_data, size_t *ret_len)
 
 int rille_attach(rille *r)
 {
-	int e = need_script(r);
+	int e = handle_enter_outside(r, "rille_attach");
+	if (e < 0)
+		return e;
+	e = need_probes(r);
 	if (e == 0)
 		e = add_outputs(r);
 	if (e == 0)
 		e = session_attach(r->session, &r->err);
+	if (e == 0)
+		r->owner = getpid();
 	return e < 0 ? handle_error(r, e) : 0;
 }
 
 int rille_fd(const rille *r)
 {
-	return session_fd(r->session);
+	return r ? session_fd(r->session) : -EINVAL;
 }
 
 int rille_dispatch(rille *r, int timeout_ms, int max_events)
 {
-	memset(&r->err, 0, sizeof(r->err));
-	int n = session_dispatch(r->session, timeout_ms, max_events, &r->err);
+	int n = handle_enter_outside(r, "rille_dispatch");
+	if (n < 0)
+		return n;
+	n = session_dispatch(r->session, timeout_ms, max_events, &r->err);
 	return n < 0 && n != -ESHUTDOWN ? handle_error(r, n) : n;
 }
 
 const char *rille_over_reason(const rille *r)
 {
-	return session_over_reason(r->session);
+	return r ? session_over_reason(r->session) : NULL;
 }
 
 void rille_wake(rille *r)
 {
-	session_wake(r->session);
+	int saved = errno;
+	if (r && !is_forked(r))
+		session_wake(r->session);
+	errno = saved;
 }
 
 int rille_stop(rille *r, const char *reason)
 {
-	memset(&r->err, 0, sizeof(r->err));
-	int e = r->session ? session_stop(r->session, reason, &r->err) : 0;
+	int e = handle_enter_outside(r, "rille_stop");
+	if (e < 0 || !r->session)
+		return e;
+	e = session_stop(r->session, reason, &r->err);
 	return e < 0 ? handle_error(r, e) : 0;
 }
 
 size_t rille_probe_count(const rille *r)
 {
-	return session_probe_count(r->session);
+	return r ? session_probe_count(r->session) : 0;
 }
 
 static void add_reasons(const struct probe_totals *totals, char *ret, size_t room)
@@ -244,14 +382,18 @@ static void add_reasons(const struct probe_totals *totals, char *ret, size_t roo
 			        stack_end_name((enum stack_end)end), (unsigned long long)totals->ends[end]);
 }
 
-int rille_probe_stats(const rille *r, size_t i, struct rille_totals *ret)
+int rille_probe_stats(const rille *handle, size_t i, struct rille_totals *ret)
 {
+	rille *r = (rille *)handle; /* its last error is not what it is */
 	struct probe_totals totals;
-	int e = session_probe_totals(r->session, i, &totals);
+	int e = handle_enter(r);
+	if (e == 0)
+		e = session_probe_totals(r->session, i, &totals);
+	if (e == -ENOENT)
+		err_set(&r->err, e, ERR_RUNTIME, "out-of-range", "there is no attached probe %zu", i);
 	if (e < 0)
 		return e;
 	struct rille_totals stats = {
-	        .size = ret->size,
 	        .probe = totals.probe->name,
 	        .seen = totals.stats.seen,
 	        .target = totals.stats.target,
@@ -265,13 +407,14 @@ int rille_probe_stats(const rille *r, size_t i, struct rille_totals *ret)
 	        .unresolved = totals.unresolved,
 	};
 	add_reasons(&totals, stats.unresolved_why, sizeof(stats.unresolved_why));
-	memcpy(ret, &stats, ret->size < sizeof(stats) ? ret->size : sizeof(stats));
-	return 0;
+	return handle_write_struct(r, "rille_probe_stats", ret, &stats, sizeof(stats));
 }
 
 size_t rille_phases(const rille *r, struct rille_phase *ret, size_t n)
 {
 	struct session_phase phases[32];
+	if (!r)
+		return 0;
 	size_t count = session_phases(r->session, phases, sizeof(phases) / sizeof(*phases));
 	for (size_t i = 0; i < count && i < n; i++)
 		ret[i] = (struct rille_phase){phases[i].name, phases[i].nsecs};
@@ -280,5 +423,5 @@ size_t rille_phases(const rille *r, struct rille_phase *ret, size_t n)
 
 const char *rille_mechanisms(const rille *r)
 {
-	return session_mechanisms(r->session);
+	return r ? session_mechanisms(r->session) : "";
 }

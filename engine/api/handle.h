@@ -6,16 +6,22 @@
 #include "engine/script/script.h"
 #include "rille.h"
 
+#include <sys/types.h>
+
 /* An output as asked for; the settings that are common to all may still change until attaching. */
 struct wanted_output {
 	char *format, *path;
 	int fd;
 };
 
+struct events;
+
 struct rille {
 	struct session *session;
-	struct script *script; /* NULL before a load */
-	struct logger log;
+	struct script *script; /* NULL before a load, and if the probes are declared from C */
+	bool declared;         /* there is a script or a probe */
+	struct logger log;     /* the host's, through handle_log() */
+	struct logger host_log;
 	char *compiler; /* as given; NULL = look for it */
 	bool unsafe, strict;
 	bool outputs_added;
@@ -24,13 +30,33 @@ struct rille {
 	struct sink_options shared; /* columns, color, timestamp, addresses */
 	char *fields;               /* what `shared.columns` point into */
 	const char **columns;
-	char *summary;
+	struct events *events; /* event.c; NULL: there was never a callback */
+	unsigned inside;       /* callbacks of the host's that we are in */
+	pid_t owner;           /* the process that attached; 0 = none */
 	struct err err;
 	struct text formatted;
 	struct rille_error error; /* what rille_last_error() returns */
 };
 
+/* Each function begins with one of these; all clear the last error. -EINVAL for no handle, -ECHILD in a fork's child. */
+int handle_enter(rille *r);
+/* … not inside a callback: what would pull the ground from under it. */
+int handle_enter_outside(rille *r, const char *function);
+/* … before attaching. */
+int handle_enter_early(rille *r, const char *function);
+
+/* -EINVAL for an argument that must not be NULL. */
+int handle_null(rille *r, const char *function, const char *argument);
 /* Keeps an error for rille_last_error() and returns its code, which is r->err's or `code`. */
 int handle_error(rille *r, int code);
+
+/* A struct of the host's, which may be shorter or longer than ours, into `ret` of `known` bytes; what is not known must be
+ * zero. It begins with its size. */
+bool handle_read_struct(void *ret, size_t known, const void *from);
+/* The other way: as much as the host has room for, zeros behind what we know. */
+int handle_write_struct(rille *r, const char *function, void *to, const void *from, size_t known);
+
+/* event.c */
+void events_free(rille *r);
 
 #endif

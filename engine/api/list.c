@@ -19,12 +19,21 @@ static int list_recipe(const struct recipe *recipe, int (*fn)(void *user, const 
 	return e;
 }
 
+static int enter(rille *r, const char *function, bool has_fn)
+{
+	int e = handle_enter(r);
+	return e == 0 && !has_fn ? handle_null(r, function, "fn") : e;
+}
+
 int rille_list_recipes(rille *r, int (*fn)(void *user, const struct rille_item *item), void *user)
 {
+	int e = enter(r, "rille_list_recipes", fn != NULL);
+	if (e < 0)
+		return e;
 	size_t n;
 	const struct recipe *all = recipe_table(&n);
 	for (size_t i = 0; i < n; i++) {
-		int e = list_recipe(&all[i], fn, user);
+		e = list_recipe(&all[i], fn, user);
 		if (e)
 			return e;
 	}
@@ -62,8 +71,10 @@ int rille_list_probes(rille *r, const char *glob, int (*fn)(void *user, const st
 {
 	struct catalog *catalog;
 	struct listing listing = {"syscall:", glob && *glob ? glob : "*", fn, user};
-	memset(&r->err, 0, sizeof(r->err));
-	int e = session_catalog(r->session, &catalog, &r->err);
+	int e = enter(r, "rille_list_probes", fn != NULL);
+	if (e < 0)
+		return e;
+	e = session_catalog(r->session, &catalog, &r->err);
 	if (e == 0 && may_match(listing.glob, "syscall:"))
 		e = catalog_match_syscalls(catalog, "*", list_one, &listing, &r->err);
 	if (e == 0 && may_match(listing.glob, "tracepoint:")) {
@@ -98,8 +109,12 @@ int rille_list_arguments(
 	static const struct rille_argument at_exit[] = {
 	        {NULL, "ret", "long", 1}, {NULL, "errno", "int", 1}, {NULL, "elapsed", "u64", 1}};
 	const struct event_format *format;
-	memset(&r->err, 0, sizeof(r->err));
-	int e = find_format(r, probe, &format);
+	int e = enter(r, "rille_list_arguments", fn != NULL);
+	if (e == 0 && !probe)
+		e = handle_null(r, "rille_list_arguments", "probe");
+	if (e < 0)
+		return e;
+	e = find_format(r, probe, &format);
 	if (e < 0)
 		return handle_error(r, e);
 	for (size_t i = 0; e == 0 && i < format->narguments; i++) {

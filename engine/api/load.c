@@ -13,21 +13,38 @@ enum { MAX_SCRIPT = 4 << 20 };
 
 static int load(rille *r, const char *text, size_t len, const char *name, int dir_fd)
 {
-	memset(&r->err, 0, sizeof(r->err));
-	if (r->script)
-		return err_set(&r->err, -EBUSY, ERR_RUNTIME, "wrong-state", "a script has been loaded already");
+	if (r->declared)
+		return err_set(&r->err, -EBUSY, ERR_RUNTIME, "wrong-state",
+		        r->script ? "a script has been loaded already"
+		                  : "probes have been declared already; they and a script do not mix");
 	struct script_options options = {.unsafe = r->unsafe, .strict = r->strict, .log = &r->log};
 	int e = script_load(&r->script, r->session, text, len, name, dir_fd, &options, &r->err);
+	r->declared = e == 0;
+	if (e < 0)
+		spec_reset(session_spec(r->session));
 	return e < 0 ? handle_error(r, e) : 0;
+}
+
+/* What the loading functions begin with. */
+static int enter(rille *r, const char *function, const char *argument, const char *value)
+{
+	int e = handle_enter(r);
+	if (e == 0 && !value)
+		e = handle_null(r, function, argument);
+	return e;
 }
 
 int rille_load_string(rille *r, const char *text, size_t len, const char *name)
 {
-	return load(r, text, len, name, -1);
+	int e = enter(r, "rille_load_string", "text", text);
+	return e < 0 ? e : load(r, text, len, name ? name : "script", -1);
 }
 
 int rille_load_recipe(rille *r, const char *name)
 {
+	int e = enter(r, "rille_load_recipe", "name", name);
+	if (e < 0)
+		return e;
 	const struct recipe *recipe = recipe_find(name);
 	if (recipe)
 		return load(r, recipe->text, recipe->len, recipe->name, -1);
@@ -49,10 +66,13 @@ int rille_load_recipe(rille *r, const char *name)
 int rille_load_table(rille *r, const char *text, const char *name)
 {
 	struct text script = {0};
+	int e = enter(r, "rille_load_table", "text", text);
+	if (e < 0)
+		return e;
 	text_printf(&script, "return { probes = { %s } }", text);
 	if (text_failed(&script))
 		return err_nomem(&r->err);
-	int e = load(r, text_str(&script), script.len, name, -1);
+	e = load(r, text_str(&script), script.len, name ? name : "probe", -1);
 	text_fini(&script);
 	return e;
 }
@@ -87,9 +107,11 @@ static int open_folder(const char *path)
 int rille_load_file(rille *r, const char *path)
 {
 	struct text text = {0};
-	memset(&r->err, 0, sizeof(r->err));
+	int e = enter(r, "rille_load_file", "path", path);
+	if (e < 0)
+		return e;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int e = fd >= 0 ? read_whole(fd, &text) : -errno;
+	e = fd >= 0 ? read_whole(fd, &text) : -errno;
 	if (fd >= 0)
 		close(fd);
 	if (e < 0) {
@@ -106,11 +128,13 @@ int rille_load_file(rille *r, const char *path)
 
 size_t rille_param_count(const rille *r)
 {
-	return session_spec(r->session)->nparams;
+	return r ? session_spec(r->session)->nparams : 0;
 }
 
 int rille_param(const rille *r, size_t i, struct rille_param *ret)
 {
+	if (!r || !ret)
+		return -EINVAL;
 	const struct spec *spec = session_spec(r->session);
 	if (!r->script || i >= spec->nparams)
 		return -ENOENT;
@@ -122,15 +146,19 @@ int rille_param(const rille *r, size_t i, struct rille_param *ret)
 
 const char *rille_summary(const rille *r)
 {
-	const char *summary = session_spec(r->session)->summary;
+	const char *summary = r ? session_spec(r->session)->summary : NULL;
 	return summary ? summary : "";
 }
 
 int rille_set_param(rille *r, const char *name, const char *value)
 {
-	memset(&r->err, 0, sizeof(r->err));
+	int e = handle_enter_early(r, "rille_set_param");
+	if (e < 0)
+		return e;
+	if (!name)
+		return handle_null(r, "rille_set_param", "name");
 	if (!r->script)
 		return err_set(&r->err, -EINVAL, ERR_RUNTIME, "wrong-state", "no script has been loaded");
-	int e = script_set_param(r->script, name, value, &r->err);
+	e = script_set_param(r->script, name, value, &r->err);
 	return e < 0 ? handle_error(r, e) : 0;
 }

@@ -183,7 +183,11 @@ static const struct setting settings[] = {
 int rille_set(rille *r, const char *name, const char *value)
 {
 	struct nearest nearest;
-	memset(&r->err, 0, sizeof(r->err));
+	int e = handle_enter_early(r, "rille_set");
+	if (e < 0)
+		return e;
+	if (!name || !value)
+		return handle_null(r, "rille_set", name ? "value" : "name");
 	nearest_init(&nearest, name);
 	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
 		if (!strcmp(settings[i].name, name))

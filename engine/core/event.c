@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 static void resolve_user_stack(struct session *session, const struct event *event)
 {
@@ -70,6 +71,27 @@ static int deliver(struct session *session, struct event *event)
 	return r < 0 && !session->failure ? session_fail(session, r, err) : 0;
 }
 
+static int observer_failed(struct session *session, const struct event *event, int code)
+{
+	enum { TOLD = 3 };
+	uint64_t errors = ++session->accounts[event->probe->index].observer_errors;
+	if (session->strict)
+		return session->failure ? 0 : session_fail(session, code, NULL);
+	if (errors <= TOLD)
+		log_warn(&session->log, "%s: the host's callback failed: %s%s", event->probe->name, strerror(-code),
+		        errors == TOLD ? "; further errors are counted, not shown" : "");
+	return 0;
+}
+
+/* The host sees every event, whatever the script made of it. */
+static int observe(struct session *session, struct event *event)
+{
+	int r = session->observer(session->observer_user, event);
+	if (r > 0)
+		session_end(session, "callback");
+	return r < 0 ? observer_failed(session, event, r) : 0;
+}
+
 /* A sink whose reader has gone ends the trace without a word; any other trouble is an error. */
 static int sink_result(struct session *session, const struct output *output, int code)
 {
@@ -116,6 +138,22 @@ int session_print(struct session *session, const char *text, size_t len)
 	return result;
 }
 
+int session_event_json(struct session *session, const struct sink_options *options, struct event *event,
+        const char **ret, size_t *ret_len, struct err *err)
+{
+	if (!session->lines) {
+		struct utsname name;
+		struct sink_meta meta = plan_meta(session, &name);
+		struct sink_options jsonl = *options;
+		jsonl.format = "jsonl";
+		int r = sink_open_memory(&session->lines, &jsonl, &meta, err);
+		if (r < 0)
+			return r;
+	}
+	int r = sink_line(session->lines, event, ret, ret_len);
+	return r < 0 ? err_nomem(err) : 0;
+}
+
 int event_flush(struct session *session)
 {
 	int result = 0;
@@ -144,6 +182,8 @@ int event_handle(void *user, const struct rille_record *record, size_t size)
 	session->ustack_known = session->kstack_known = false;
 	session->kstack.nframes = 0;
 	int r = deliver(session, &event);
+	if (r == 0 && session->observer)
+		r = observe(session, &event);
 	if (session->limit && session->events >= session->limit)
 		session_end(session, "limit");
 	return r < 0 ? r : session->cut;

@@ -56,7 +56,7 @@ static void on_exec(void *user, struct process *process, const char *comm)
 {
 	struct session *session = user;
 	struct err err = {0};
-	if (!session->callbacks.on_exec || (session->state != STATE_RUNNING && session->state != STATE_OVER))
+	if (!session->callbacks.on_exec || (session->state != SESSION_RUNNING && session->state != SESSION_OVER))
 		return;
 	int r = session->callbacks.on_exec(session->callbacks.user, process_pid(process), comm, &err);
 	if (r < 0 && !session->failure)
@@ -70,7 +70,7 @@ static void on_exit_of(void *user, struct process *process)
 	struct followed *followed = find(session, process_pid(process));
 	if (followed)
 		forget(session, followed);
-	if (!session->callbacks.on_exit || (session->state != STATE_RUNNING && session->state != STATE_OVER))
+	if (!session->callbacks.on_exit || (session->state != SESSION_RUNNING && session->state != SESSION_OVER))
 		return;
 	int r = session->callbacks.on_exit(session->callbacks.user, process_pid(process), &err);
 	if (r < 0 && !session->failure)

@@ -204,11 +204,11 @@ static int make_round(struct session *session, int max_events, struct err *err)
 
 int session_dispatch(struct session *session, int timeout_ms, int max_events, struct err *err)
 {
-	if (session->state == STATE_OVER || (session->state == STATE_RUNNING && session->over_reason)) {
-		session->state = STATE_OVER;
+	if (session->state == SESSION_OVER || (session->state == SESSION_RUNNING && session->over_reason)) {
+		session->state = SESSION_OVER;
 		return -ESHUTDOWN;
 	}
-	if (session->state != STATE_RUNNING)
+	if (session->state != SESSION_RUNNING)
 		return err_set(err, -EINVAL, ERR_RUNTIME, "wrong-state", "this session is not attached");
 	int r = wait_for(session, timeout_ms);
 	if (r < 0)

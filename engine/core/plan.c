@@ -121,15 +121,14 @@ static int describe(struct session *session, struct build *build, struct err *er
 	return session->mechanisms ? 0 : err_nomem(err);
 }
 
-static int open_outputs(struct session *session, struct build *build, struct err *err)
+struct sink_meta plan_meta(const struct session *session, struct utsname *name)
 {
-	struct utsname name;
-	uname(&name);
+	uname(name);
 	struct sink_meta meta = {
 	        .version = session->version,
 	        .script = session->spec.name,
-	        .host = name.nodename,
-	        .kernel = name.release,
+	        .host = name->nodename,
+	        .kernel = name->release,
 	        .argv = session->argv,
 	        .probes = session->plan.probes,
 	        .nprobes = session->plan.nprobes,
@@ -138,6 +137,13 @@ static int open_outputs(struct session *session, struct build *build, struct err
 	};
 	while (session->argv && session->argv[meta.argc])
 		meta.argc++;
+	return meta;
+}
+
+static int open_outputs(struct session *session, struct build *build, struct err *err)
+{
+	struct utsname name;
+	struct sink_meta meta = plan_meta(session, &name);
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < session->noutputs; i++)
 		r = sink_open(&session->outputs[i].sink, &session->outputs[i].options, &meta, err);
@@ -205,6 +211,8 @@ static void undo(struct session *session)
 		sink_free(session->outputs[i].sink);
 		session->outputs[i].sink = NULL;
 	}
+	sink_free(session->lines);
+	session->lines = NULL;
 	follow_close(session);
 	resolver_free(session->resolver);
 	session->resolver = NULL;

@@ -25,9 +25,9 @@ int session_probe_totals(struct session *session, size_t i, struct probe_totals 
 	for (size_t end = 0; end < STACK_ENDS; end++)
 		ret->unresolved += account->ends[end];
 	size_t spec_probe = session->plan.probes[i].spec_probe;
-	ret->callback_errors = session->callbacks.callback_errors
-	                               ? session->callbacks.callback_errors(session->callbacks.user, spec_probe)
-	                               : 0;
+	ret->callback_errors = account->observer_errors;
+	if (session->callbacks.callback_errors)
+		ret->callback_errors += session->callbacks.callback_errors(session->callbacks.user, spec_probe);
 	return 0;
 }
 

@@ -34,6 +34,7 @@ int session_new(struct session **ret, const struct session_options *options)
 	session->argv = options->argv;
 	session->version = options->version;
 	session->ring_bytes = options->ring_bytes;
+	session->strict = options->strict;
 	session->cache_fd = session->epoll = session->wake = session->timer = -1;
 	session->uid = -1;
 	session->gen_options.follow = true;
@@ -63,6 +64,7 @@ void session_free(struct session *session)
 		return;
 	for (size_t i = 0; i < session->noutputs; i++)
 		free_output(&session->outputs[i]);
+	sink_free(session->lines);
 	for (size_t i = 0; i < session->ntargets; i++)
 		if (session->targets[i].pidfd >= 0)
 			close(session->targets[i].pidfd);
@@ -97,6 +99,17 @@ struct spec *session_spec(struct session *session)
 void session_set_callbacks(struct session *session, const struct session_callbacks *callbacks)
 {
 	session->callbacks = *callbacks;
+}
+
+void session_set_observer(struct session *session, session_observer fn, void *user)
+{
+	session->observer = fn;
+	session->observer_user = user;
+}
+
+enum session_state session_state(const struct session *session)
+{
+	return session->state;
 }
 
 struct gen_options *session_gen_options(struct session *session)
@@ -239,11 +252,13 @@ int session_emit(struct session *session, int what, void **ret_data, size_t *ret
 
 int session_attach(struct session *session, struct err *err)
 {
-	if (session->state >= STATE_RUNNING)
-		return err_set(err, -EBUSY, ERR_RUNTIME, "wrong-state", "this session is attached already");
+	if (session->state == SESSION_STOPPED)
+		return err_set(err, -EBUSY, ERR_RUNTIME, "wrong-state", "this handle has been stopped; make a new one");
+	if (session->state != SESSION_NEW)
+		return err_set(err, -EBUSY, ERR_RUNTIME, "wrong-state", "this handle is attached already");
 	int r = plan_attach(session, err);
 	if (r == 0)
-		session->state = STATE_RUNNING;
+		session->state = SESSION_RUNNING;
 	return r;
 }
 
@@ -277,10 +292,10 @@ void session_end(struct session *session, const char *reason)
 
 int session_stop(struct session *session, const char *reason, struct err *err)
 {
-	if (session->state != STATE_RUNNING && session->state != STATE_OVER)
+	if (session->state != SESSION_RUNNING && session->state != SESSION_OVER)
 		return 0;
 	int drained = loop_drain(session, err);
-	session->state = STATE_STOPPED;
+	session->state = SESSION_STOPPED;
 	int reported = session_report_end(session, reason ? reason : session->over_reason, drained < 0 ? NULL : err);
 	kernel_detach(session->kernel);
 	return drained < 0 ? drained : reported;
@@ -289,6 +304,11 @@ int session_stop(struct session *session, const char *reason, struct err *err)
 size_t session_probe_count(const struct session *session)
 {
 	return session->plan.nprobes;
+}
+
+const struct probe_schema *session_probe(const struct session *session, size_t i)
+{
+	return i < session->plan.nprobes ? &session->plan.probes[i] : NULL;
 }
 
 const char *session_mechanisms(const struct session *session)

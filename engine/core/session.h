@@ -34,12 +34,17 @@ struct session_callbacks {
 	uint64_t tick_ns; /* 0 = no on_tick */
 };
 
+/* A host's look at each event, after the script's callback and the sinks. 1 ends the trace; a negative errno is counted,
+ * told, and with `strict` ends the trace. */
+typedef int (*session_observer)(void *user, struct event *event);
+
 struct session_options {
 	struct logger log;
 	const char *cache_dir, *compiler;
 	const char *version;     /* of the engine, for `meta`; static */
 	const char *const *argv; /* borrowed */
 	uint64_t ring_bytes;
+	bool strict; /* an observer's error ends the trace */
 };
 
 int session_new(struct session **ret, const struct session_options *options);
@@ -48,6 +53,7 @@ void session_free(struct session *session);
 /* The spec to fill in the declare phase; owned by the session. */
 struct spec *session_spec(struct session *session);
 void session_set_callbacks(struct session *session, const struct session_callbacks *callbacks);
+void session_set_observer(struct session *session, session_observer fn, void *user); /* NULL = none */
 struct gen_options *session_gen_options(struct session *session);
 int session_catalog(struct session *session, struct catalog **ret, struct err *err); /* opened when first asked for */
 
@@ -61,6 +67,14 @@ void session_set_limit(struct session *session, uint64_t events);
 void session_set_signatures(struct session *session, bool on); /* of Java methods */
 /* Copied; the sink is opened at attach, when meta is known. */
 int session_add_sink(struct session *session, const struct sink_options *options, struct err *err);
+
+enum session_state {
+	SESSION_NEW,
+	SESSION_RUNNING,
+	SESSION_OVER, /* the end has been told to the caller, who is to stop */
+	SESSION_STOPPED,
+};
+enum session_state session_state(const struct session *session);
 
 int session_check(struct session *session, struct err *err);
 enum session_emit { SESSION_EMIT_C, SESSION_EMIT_ASM, SESSION_EMIT_OBJECT };
@@ -76,10 +90,14 @@ const char *session_over_reason(const struct session *session);
 int session_emit_event(struct session *session, struct event *event);
 int session_emit_row(struct session *session, const struct cell *cells, size_t n);
 int session_print(struct session *session, const char *text, size_t len);
+/* The event as the format `jsonl` writes it, newline included; valid until the next call. `options` count at the first. */
+int session_event_json(struct session *session, const struct sink_options *options, struct event *event,
+        const char **ret, size_t *ret_len, struct err *err);
 /* Ends the trace after this round. */
 void session_end(struct session *session, const char *reason);
 
 size_t session_probe_count(const struct session *session);
+const struct probe_schema *session_probe(const struct session *session, size_t i); /* NULL: there is none */
 int session_probe_totals(struct session *session, size_t i, struct probe_totals *ret);
 const char *session_mechanisms(const struct session *session);
 struct session_phase {

@@ -9,7 +9,6 @@
 
 #include <time.h>
 
-enum state { STATE_NEW, STATE_CHECKED, STATE_RUNNING, STATE_OVER, STATE_STOPPED };
 enum { MAX_PHASES = 16 };
 
 /* A process that the user named: its end is watched. */
@@ -23,6 +22,7 @@ struct probe_account {
 	uint64_t ends[STACK_ENDS]; /* stacks that did not reach their root, by why */
 	uint64_t lost_told;        /* losses that sinks and callbacks know of */
 	struct rille_stats last;   /* as of the last look, kept past the kernel's end */
+	uint64_t observer_errors;
 };
 
 struct output {
@@ -31,17 +31,19 @@ struct output {
 };
 
 struct session {
-	enum state state;
+	enum session_state state;
 	struct logger log;
 	char *cache_dir, *compiler;
 	const char *version;
 	const char *const *argv;
 	uint64_t ring_bytes;
-	bool signatures;
+	bool signatures, strict;
 
 	struct spec spec;
 	struct gen_options gen_options;
 	struct session_callbacks callbacks;
+	session_observer observer;
+	void *observer_user;
 	struct target *targets;
 	size_t ntargets, targets_cap;
 	char *comm;
@@ -49,6 +51,7 @@ struct session {
 	uint64_t limit;
 	struct output *outputs;
 	size_t noutputs, outputs_cap;
+	struct sink *lines; /* of session_event_json(), NULL before */
 
 	int cache_fd; /* -1 = no cache */
 	char *cache_path;
@@ -91,6 +94,9 @@ static inline uint64_t now_ns(clockid_t clock)
 /* plan.c: everything up to generated code; up to an attached kernel session. */
 int plan_generate(struct session *session, struct err *err);
 int plan_attach(struct session *session, struct err *err);
+/* What sinks are told of the run; it borrows from the session and from `name`. */
+struct utsname;
+struct sink_meta plan_meta(const struct session *session, struct utsname *name);
 /* Compiles what plan_generate() made; the caller frees *ret_data. */
 int plan_compile(struct session *session, int output, void **ret_data, size_t *ret_len, struct err *err);
 

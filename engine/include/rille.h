@@ -1,16 +1,55 @@
-/* rille.h: trace processes with a Lua script, from C.
+/* rille.h: trace processes with a Lua script, or with probes declared from C. C99 and C++.
  *
  * Life of a handle:
  *
- *     rille_new → rille_load_* → rille_set_* / rille_target_* / rille_add_output → rille_attach
- *               → { rille_fd in your loop → rille_dispatch } → rille_stop → rille_free
+ *     rille_new → rille_load_* or rille_add_probe → rille_set_* / rille_target_* / rille_add_output / rille_on_event
+ *               → rille_attach → { rille_fd in your loop → rille_dispatch } → rille_stop → rille_free
  *
- * What this library does to your process: nothing that outlives rille_free(). It never prints, exits, installs a signal
- * handler, changes directory, limits, locale or umask, and starts no thread of yours. It opens descriptors (all
- * close-on-exec) and, in rille_attach() when no cached object fits, runs the helper rille-cc as a child process and waits
- * for it. A handle belongs to one thread at a time; rille_wake() alone may be called from any thread and from signal handlers.
+ * A program of thirty lines is docs/examples/host.c.
  *
- * Functions return 0 (or a count) on success and a negative errno on failure; rille_last_error() then has the whole story.
+ * Errors. Functions return 0 (or a count) on success and a negative errno on failure; rille_last_error() then has the
+ * whole story, with a tag that stays the same from version to version. A call that the handle's state does not allow is
+ * refused with -EBUSY or -EINVAL and one of these tags, and changes nothing:
+ *
+ *     null-argument   NULL for something that must not be
+ *     bad-argument    a number or a size that makes no sense; a struct of a newer version of this library
+ *     wrong-state     before or after its time: dispatching before rille_attach(), loading twice, a probe after attaching
+ *     in-callback     rille_attach, _dispatch, _stop or _free inside one of your callbacks
+ *     forked          in a child of the process that attached
+ *     stale-event     an event after its callback has returned
+ *     wrong-type      a field read as what it is not
+ *     out-of-range    a field's number that its probe does not have; an integer that does not fit
+ *
+ * Threads. A handle belongs to one thread at a time, which may change; several handles are independent of each other.
+ * rille_wake() alone may be called from any thread and from signal handlers.
+ *
+ * Structs with a `size` are filled or read up to that many bytes, so that a program and the library need not be of the
+ * same version: set it to sizeof the struct. What the library does not know of a struct that it reads must be zero.
+ *
+ * What this library does to your process:
+ *
+ *   - It opens descriptors, all of them close-on-exec: while it declares, the script's folder and the cache; from
+ *     rille_attach() to rille_stop() the BPF programs, maps and links, one perf event for each CPU, an epoll, a timer, an
+ *     event descriptor, a pidfd for each target, and the outputs. Files of traced processes are opened for as long as
+ *     they are read.
+ *   - It maps memory: the ring buffer (a window of 256 KiB) and the perf buffers. Lua's memory is bounded by 64 MiB; a
+ *     process with big programs costs some 10 MB for their symbols.
+ *   - It runs rille-cc, as a child process with nothing but its pipe open, in rille_attach(), rille_emit() and
+ *     rille_doctor(), unless an object fits that is in the cache; it waits for that child by its pid and for no other.
+ *     SIGCHLD is sent to your process then, as the kernel does.
+ *   - It writes to the cache ($XDG_CACHE_HOME/rille, ~/.cache/rille or options.cache_dir; "": none), and to the outputs
+ *     that were added. A write to a pipe that nobody reads blocks SIGPIPE in this thread for the time of the write.
+ *   - It may start one thread, all signals blocked, to read the memory of a traced process where a page could block the
+ *     reader for ever (userfaultfd, FUSE). It ends with rille_free(), or with its read if that blocks.
+ *   - The kernel's tracepoints are shared: while handles are attached the whole machine runs their programs.
+ *
+ * It never prints, exits, installs a signal handler, changes directory, root, limits, locale, umask, environment or
+ * capabilities. It takes libbpf's print callback away while it is in libbpf, and puts it back.
+ *
+ * fork(). In a child of the process that attached, the handle is of no use: each call fails with the tag forked,
+ * rille_wake() does nothing, and rille_free() gives back the child's memory and descriptors without touching the trace,
+ * which goes on in the parent. A child may as well exit or exec without a word. Before rille_attach() a handle may be
+ * taken along (a daemon that forks into the background attaches afterwards).
  */
 #ifndef RILLE_H
 #define RILLE_H
@@ -62,9 +101,12 @@ struct rille_options {
 };
 
 RILLE_API const char *rille_version(void);
-/* No I/O. NULL: out of memory, or options that this version does not know (a non-zero tail). */
+/* No I/O. NULL with errno ENOMEM, or EINVAL for options that this version does not know (a non-zero tail, a size that
+ * is too small). `options` may be NULL; its strings are copied, but for argv, which is used until rille_free(). */
 RILLE_API rille *rille_new(const struct rille_options *options);
+/* Stops first, if that has not been done. NULL is fine. Inside a callback it does nothing but set the error in-callback. */
 RILLE_API void rille_free(rille *r);
+/* Of the last call that failed; never NULL, also for r NULL. Valid until the next call with this handle. */
 RILLE_API const struct rille_error *rille_last_error(const rille *r);
 
 /* Declare. One of these, once. They run the script's declare phase; nothing is opened in the kernel and no privileges are
@@ -80,6 +122,30 @@ struct rille_param {
 RILLE_API size_t rille_param_count(const rille *r);
 RILLE_API int rille_param(const rille *r, size_t i, struct rille_param *ret);
 RILLE_API const char *rille_summary(const rille *r);
+
+/* Probes from C, without a script and without Lua: called once a probe, instead of a rille_load_*. The strings are
+ * those of a script (rille-script(7)) and are copied. Returns the probe's number, from 0.
+ *
+ * What is wrong with a name or a field's form is an error at once, what is wrong inside an expression one of
+ * rille_check() and rille_attach(). rille_error.file then says which string ("probe 1 where", "probe 2 field addr", both
+ * counted from 1), line and col the place in it. */
+struct rille_field {
+	const char *name; /* "fd"; with expr NULL also a script's short form, "addr = sockaddr(umyaddr, addrlen)" */
+	const char *expr; /* NULL: the value of that name */
+	const char *as;   /* how it is shown: "AF_", "errno", "hex" …; NULL: as it is */
+	const void *reserved;
+};
+struct rille_probe {
+	size_t size;       /* sizeof(struct rille_probe) */
+	const char *on;    /* "syscall:bind", "tracepoint:sched:sched_process_exec"; * and ? attach to all that match */
+	const char *where; /* NULL: every event */
+	const struct rille_field *fields;
+	size_t nfields;
+	const char *stack;  /* "user", "kernel", "both"; NULL: none */
+	uint32_t depth;     /* at most so many frames; 0: 1024 */
+	uint32_t max_bytes; /* of the user stack that are copied in the kernel; 0: 32768 */
+};
+RILLE_API int rille_add_probe(rille *r, const struct rille_probe *probe);
 
 /* Settings, before rille_attach(). Values are text as on the command line; a list is "1,2,3". */
 RILLE_API int rille_set_param(rille *r, const char *name, const char *value);
@@ -111,6 +177,104 @@ RILLE_API const char *rille_over_reason(const rille *r);
 RILLE_API void rille_wake(rille *r);
 /* The report: last events, on_end, totals to the outputs; then detaches. `reason` is told in the report, NULL = "done". */
 RILLE_API int rille_stop(rille *r, const char *reason);
+
+/* --- Events ---
+ *
+ * `fn` is called in rille_dispatch() and rille_stop(), once for each event that passed `where`, after the script's own
+ * callback, if it has one, and after the event went to the outputs; what the script does with an event changes nothing
+ * for `fn`. Returning 0 goes on, RILLE_END ends the trace after this event (rille_dispatch() then gives -ESHUTDOWN, with
+ * rille_over_reason() "callback"), a negative errno is an error of the callback: it is counted (callback_errors), the
+ * first three are logged, and with options.strict it ends the trace, rille_dispatch() returning it.
+ * fn NULL: none. May be called at any time before rille_stop(), in `fn` as well.
+ *
+ * An event is valid during the callback only. The library knows: using it later fails with -ESTALE, for at least the
+ * next 256 events and until rille_free(). What the functions below give as pointers is valid during the callback, too. */
+typedef struct rille_event rille_event;
+typedef int (*rille_event_fn)(void *user, const rille_event *event);
+enum { RILLE_END = 1 };
+RILLE_API int rille_on_event(rille *r, rille_event_fn fn, void *user);
+
+struct rille_head {
+	size_t size;     /* sizeof(struct rille_head) */
+	size_t probe;    /* index as for rille_probe_stats() and rille_probe_field() */
+	size_t declared; /* which of the script's probes, or what rille_add_probe() returned: with * in a name several
+	                           attached probes have one declaration */
+	const char *probe_name; /* "syscall:bind"; valid until rille_free() */
+	uint64_t number;        /* 1, 2, 3 … of this run */
+	int64_t time;           /* ns since 1970 */
+	uint64_t nsecs;         /* CLOCK_MONOTONIC */
+	uint32_t pid, tid, ppid;
+	char comm[16]; /* NUL-terminated, any bytes */
+	uint32_t reserved;
+};
+RILLE_API int rille_event_head(const rille_event *event, struct rille_head *ret);
+
+/* A field's number by its name, the same for all events of a probe, so that it can be kept by head.probe. -ENOENT. */
+RILLE_API int rille_event_field(const rille_event *event, const char *name);
+
+/* Values. `field` is the number of a field, from 0. All return -ENODATA, and set no error, if the kernel could not get
+ * the value (unreadable memory, a descriptor that was not open), -EINVAL with the tag wrong-type if the field is
+ * something else, and -ERANGE with the tag out-of-range as said above.
+ *
+ * An integer of any width or a boolean. A value that does not fit (-1 as u64) is out-of-range. */
+RILLE_API int rille_event_i64(const rille_event *event, int field, int64_t *ret);
+RILLE_API int rille_event_u64(const rille_event *event, int field, uint64_t *ret);
+/* Text (without its NUL, which follows), bytes, or the raw bytes of a socket address; in the event's memory. */
+RILLE_API int rille_event_bytes(const rille_event *event, int field, const void **ret, size_t *ret_len);
+/* An array of integers: fills at most `room` of them and returns how many there are, at most 64. Bit i of *ret_has (may
+ * be NULL) says that element i has a value; what has none is 0. Unsigned elements are to be cast to uint64_t. */
+RILLE_API int rille_event_array(const rille_event *event, int field, int64_t *ret, size_t room, uint64_t *ret_has);
+/* A socket address: fills `room` bytes at `ret` (a struct sockaddr_storage), zeros behind the address, and returns the
+ * length that the process passed, which may be too short for its family, or 0. */
+RILLE_API int rille_event_sockaddr(const rille_event *event, int field, void *ret, size_t room);
+/* Any field as the output `text` shows it: SOCK_STREAM, 127.0.0.1:80, 1.5 ms; "-" if it has no value. Fit for a terminal.
+ * *ret is NUL-terminated and valid until the next call of this function with the event. */
+RILLE_API int rille_event_show(const rille_event *event, int field, const char **ret, size_t *ret_len);
+/* The event as one JSON object, the bytes of the line that the output `jsonl` writes, without its newline. Valid until
+ * the next call of this function with the event. */
+RILLE_API int rille_event_json(const rille_event *event, const char **ret, size_t *ret_len);
+
+enum rille_side { RILLE_USER = 1, RILLE_KERNEL_SIDE = 2 };
+
+/* What is not known is NULL or 0. Names come from the traced process; control characters, and bytes that are not UTF-8,
+ * are written as \xNN. */
+struct rille_frame {
+	uint64_t address; /* the program counter */
+	uint64_t offset;  /* in the function if it has a name, else in the module */
+	const char *kind; /* "native", "kernel", "java", "js", "stub", "marker" … "stale": its callback has returned */
+	const char *tier;      /* of a language runtime: "interp", "c1", "c2", "turbofan" … */
+	const char *how;       /* NULL: by unwind information; else "fp", "scan", "approx" … */
+	const char *name;      /* of the function */
+	const char *signature; /* of a Java method, with the setting "signatures" */
+	const char *module;    /* path of the mapped file */
+	const char *build_id;  /* hexadecimal */
+	const char *file;      /* of the source */
+	int32_t line;          /* 0: not known */
+	uint8_t inlined;       /* into the next frame */
+	uint8_t reserved[3];
+	uint64_t reserved2[5];
+};
+struct rille_stack {
+	size_t size;                      /* sizeof(struct rille_stack) */
+	const struct rille_frame *frames; /* innermost first */
+	size_t nframes;
+	const char *end; /* why it ends: "root" if it is complete, else "truncated", "no-cfi" … */
+	uint64_t site;   /* equal for the same creation point; 0: no frames */
+};
+/* The stack, resolved when first asked for. -ENODATA: the probe takes no stack of that side. */
+RILLE_API int rille_event_stack(const rille_event *event, int side, struct rille_stack *ret);
+
+/* What the attached probes record; known after rille_check() or rille_attach(). -ENOENT past the last field or probe. */
+enum rille_kind { RILLE_INT = 1, RILLE_UINT, RILLE_BOOL, RILLE_TEXT, RILLE_BYTES, RILLE_SOCKADDR };
+struct rille_field_info {
+	size_t size;      /* sizeof(struct rille_field_info) */
+	const char *name; /* valid until rille_free() */
+	int32_t kind;     /* enum rille_kind */
+	uint32_t bits;    /* of an integer: 8, 16, 32, 64 */
+	uint32_t count;   /* elements of an array, 0: not an array */
+	uint32_t reserved;
+};
+RILLE_API int rille_probe_field(const rille *r, size_t probe, size_t i, struct rille_field_info *ret);
 
 struct rille_totals {
 	size_t size; /* sizeof(struct rille_totals) */

@@ -55,7 +55,8 @@ static size_t longest_probe(const struct sink_meta *meta)
 	return width;
 }
 
-int sink_open(struct sink **ret, const struct sink_options *options, const struct sink_meta *meta, struct err *err)
+/* Everything but the way out. */
+static int prepare(struct sink **ret, const struct sink_options *options, const struct sink_meta *meta, struct err *err)
 {
 	const struct sink_format *format;
 	int r = find_format(&format, options->format ? options->format : "text", err);
@@ -72,16 +73,43 @@ int sink_open(struct sink **ret, const struct sink_options *options, const struc
 	sink->probe_width = longest_probe(meta);
 	sink->out.fd = -1;
 	r = columns_init(&sink->columns, options, meta, format->label, sink, err);
-	if (!r)
-		r = writer_open(&sink->out, options->path, options->fd, meta->started, err);
+	if (r)
+		sink_free(sink);
+	else
+		*ret = sink;
+	return r;
+}
+
+int sink_open(struct sink **ret, const struct sink_options *options, const struct sink_meta *meta, struct err *err)
+{
+	struct sink *sink;
+	int r = prepare(&sink, options, meta, err);
+	if (r)
+		return r;
+	r = writer_open(&sink->out, options->path, options->fd, meta->started, err);
 	if (r) {
 		sink_free(sink);
 		return r;
 	}
-	if (format->open)
-		format->open(sink, meta);
+	if (sink->format->open)
+		sink->format->open(sink, meta);
 	*ret = sink;
 	return 0;
+}
+
+int sink_open_memory(
+        struct sink **ret, const struct sink_options *options, const struct sink_meta *meta, struct err *err)
+{
+	return prepare(ret, options, meta, err);
+}
+
+int sink_line(struct sink *sink, struct event *event, const char **ret, size_t *ret_len)
+{
+	text_reset(&sink->out.buffer);
+	sink->format->event(sink, event);
+	*ret = text_str(&sink->out.buffer);
+	*ret_len = sink->out.buffer.len;
+	return text_failed(&sink->out.buffer) ? -ENOMEM : 0;
 }
 
 int sink_event(struct sink *sink, struct event *event)

@@ -38,6 +38,9 @@ void spec_fini(struct spec *spec)
 		free_probe(&spec->probes[i]);
 	for (size_t i = 0; i < spec->nparams; i++)
 		free_param(&spec->params[i]);
+	for (size_t i = 0; i < spec->nplaces; i++)
+		free(spec->places[i]);
+	free(spec->places);
 	free(spec->probes);
 	free(spec->params);
 	free(spec->filter.text);
@@ -47,7 +50,23 @@ void spec_fini(struct spec *spec)
 	memset(spec, 0, sizeof(*spec));
 }
 
-/* grow() zeroes what it adds, and nothing is ever removed, so a new element is zero. */
+void spec_reset(struct spec *spec)
+{
+	struct spec_text filter = spec->filter;
+	spec->filter = (struct spec_text){0};
+	spec_fini(spec);
+	spec->filter = filter;
+}
+
+void spec_truncate(struct spec *spec, size_t n)
+{
+	while (spec->nprobes > n) {
+		free_probe(&spec->probes[--spec->nprobes]);
+		memset(&spec->probes[spec->nprobes], 0, sizeof(*spec->probes));
+	}
+}
+
+/* grow() zeroes what it adds, and what is removed is zeroed, so a new element is zero. */
 struct spec_probe *spec_add_probe(struct spec *spec)
 {
 	if (grow(&spec->probes, &spec->probes_cap, spec->nprobes + 1, sizeof(*spec->probes)) < 0)

@@ -60,13 +60,33 @@ struct spec {
 	struct spec_probe *probes;
 	size_t nprobes, probes_cap;
 	struct spec_text filter; /* --filter: joined to every probe's where with && */
+	char **places;           /* what the `pos.file` of strings that are in no file points to */
+	size_t nplaces, places_cap;
 };
+
+enum { SPEC_MAX_PROBES = 256, SPEC_MAX_DEPTH = 65536, SPEC_MAX_STACK = 64 * 1024 };
 
 void spec_init(struct spec *spec);
 void spec_fini(struct spec *spec);
 /* Append an empty element, zeroed; NULL when out of memory. Pointers to earlier elements become invalid. */
 struct spec_probe *spec_add_probe(struct spec *spec);
+/* As new, but for the filter, which users set apart from what is declared. */
+void spec_reset(struct spec *spec);
+/* Removes all probes from number n on. */
+void spec_truncate(struct spec *spec, size_t n);
 struct spec_param *spec_add_param(struct spec *spec);
 struct spec_field *spec_add_field(struct spec_probe *probe);
+
+/* Takes the name of a place, which the caller has allocated, and frees it with the spec. NULL: out of memory. */
+const char *spec_keep(struct spec *spec, char *place);
+
+/* Letters, digits and _, not too many. */
+bool spec_is_identifier(const char *s, size_t n);
+/* "name" or "name = expression" into field->name and field->expr, with their places. */
+int spec_split_field(const struct spec_text *whole, struct spec_field *field, struct err *err);
+/* Its name is one, and neither reserved nor that of an earlier field; it has an expression. `field` is the probe's last. */
+int spec_check_field(const struct spec_probe *probe, const struct spec_field *field, struct err *err);
+/* "user", "kernel", "both". */
+int spec_read_sides(const struct spec_text *word, unsigned *ret_sides, struct err *err);
 
 #endif

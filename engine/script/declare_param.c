@@ -111,7 +111,7 @@ static int read_param(struct declare *d, int node, const struct table *list, siz
 		        "a parameter begins with its name: { \"inode\", \"u64[]\" }");
 	r = table_text(d, at, &table, "name", &param->name);
 	lua_pop(d->L, 1);
-	if (r == 0 && !table_is_identifier(param->name.text, strlen(param->name.text)))
+	if (r == 0 && !spec_is_identifier(param->name.text, strlen(param->name.text)))
 		r = err_at(d->err, param->name.pos, "bad-param",
 		        "'%s' is not a name for a parameter (letters, digits, _)", param->name.text);
 	for (size_t k = 0; k < i && r == 0; k++)

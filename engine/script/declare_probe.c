@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PROBES = 256 };
-
 static const struct shape probe_shape = {"probe", " where fields stack on_event ", 1};
 static const struct shape probes_shape = {"list of probes", " ", SIZE_MAX};
 static const struct shape stack_shape = {"stack", " user kernel depth max_bytes unwind ", 0};
@@ -15,17 +13,10 @@ static const struct shape stack_shape = {"stack", " user kernel depth max_bytes 
 
 static int read_side(struct declare *d, int node, const struct table *owner, struct spec_stack *stack)
 {
-	static const char *const sides[] = {"user", "kernel", "both"};
 	struct spec_text text = {0};
 	int r = table_text(d, node, owner, "stack", &text);
-	for (unsigned i = 0; i < 3 && r == 0; i++)
-		if (strcmp(text.text, sides[i]) == 0)
-			stack->sides = i + 1;
-	if (r == 0 && !stack->sides) {
-		r = err_at(d->err, text.pos, "bad-value", "`stack` is \"user\", \"kernel\" or \"both\", not \"%s\"",
-		        text.text);
-		table_hint(d->err, " user kernel both ", text.text);
-	}
+	if (r == 0)
+		r = spec_read_sides(&text, &stack->sides, d->err);
 	free(text.text);
 	return r;
 }
@@ -49,9 +40,9 @@ static int read_stack_table(struct declare *d, int node, const struct table *own
 	if (r == 0)
 		r = table_flag(d, &table, "kernel", STACK_KERNEL, &stack->sides);
 	if (r == 0)
-		r = table_number(d, &table, "depth", 65536, &stack->depth);
+		r = table_number(d, &table, "depth", SPEC_MAX_DEPTH, &stack->depth);
 	if (r == 0)
-		r = table_number(d, &table, "max_bytes", 64 * 1024, &stack->max_bytes);
+		r = table_number(d, &table, "max_bytes", SPEC_MAX_STACK, &stack->max_bytes);
 	return r < 0 ? r : read_unwind(d, &table);
 }
 
@@ -119,9 +110,9 @@ int declare_probes(struct declare *d, const struct table *script)
 		        "a script needs `probes`, a list of what to trace");
 	r = table_open(d, node, &probes_shape, script, &list);
 	size_t n = r == 0 ? lua_rawlen(d->L, list.idx) : 0;
-	if (r == 0 && (n == 0 || n > MOST_PROBES))
+	if (r == 0 && (n == 0 || n > SPEC_MAX_PROBES))
 		r = err_at(d->err, table_place(d, node, script), "bad-script",
-		        "`probes` has %zu probes; it may have 1 to %d", n, MOST_PROBES);
+		        "`probes` has %zu probes; it may have 1 to %d", n, SPEC_MAX_PROBES);
 	if (r == 0)
 		r = make_probes(d, n);
 	for (size_t i = 1; i <= n && r == 0; i++) {

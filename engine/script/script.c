@@ -75,10 +75,7 @@ static int check_table(struct script *script, struct err *err)
 static int keep_text(struct script *script, const char *text, size_t len, const char *name, struct err *err)
 {
 	struct spec *spec = script->spec;
-	struct spec_text filter = spec->filter; /* set before */
-	spec->filter = (struct spec_text){0};
-	spec_fini(spec); /* of a script that did not load */
-	spec->filter = filter;
+	spec_reset(spec); /* of a script that did not load */
 	spec->name = strdup(name);
 	spec->source = malloc(len + 1);
 	if (!spec->name || !spec->source)

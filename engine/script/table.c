@@ -6,7 +6,6 @@
 #include "engine/script/table.h"
 #include "engine/base/nearest.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,12 +230,4 @@ int table_function(struct declare *d, const struct table *table, const char *key
 	int r = type == LUA_TNIL ? 0 : table_bad_type(d, node, table, key, "a function");
 	lua_pop(d->L, 1);
 	return r;
-}
-
-bool table_is_identifier(const char *s, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!isalnum((unsigned char)s[i]) && s[i] != '_')
-			return false;
-	return n && n < 64 && !isdigit((unsigned char)s[0]);
 }

@@ -49,9 +49,6 @@ int table_number(struct declare *d, const struct table *table, const char *key, 
 int table_flag(struct declare *d, const struct table *table, const char *key, unsigned bit, unsigned *bits);
 int table_function(struct declare *d, const struct table *table, const char *key, struct script_function *ret);
 
-/* Letters, digits and _, not too many. */
-bool table_is_identifier(const char *s, size_t n);
-
 /* declare_field.c, declare_probe.c, declare_param.c: parts of the script's table. */
 int declare_fields(struct declare *d, const struct table *probe_table, struct spec_probe *probe);
 int declare_probes(struct declare *d, const struct table *script);

@@ -1,0 +1,117 @@
+/* What a declaration may say, wherever it is made: in a script's table or in a C struct.
+ *
+ * A field's short form, the names that fields can have and the words for stacks are rules of the language, not of Lua. Both
+ * ways of declaring come here with strings that know their places, so that both give the same errors. */
+#include "engine/probe/spec.h"
+#include "engine/base/grow.h"
+#include "engine/base/nearest.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A field of this name would hide what every event has. `type` is a kind of record only in JSON, where the field is
+ * written as `type_`. */
+static const char *const reserved_fields[] = {"probe", "time", "nsecs", "number", "pid", "tid", "ppid", "comm",
+        "ustack", "kstack", "ustack_end", "kstack_end", "copy", "show", NULL};
+
+const char *spec_keep(struct spec *spec, char *place)
+{
+	if (!place || grow(&spec->places, &spec->places_cap, spec->nplaces + 1, sizeof(*spec->places)) < 0) {
+		free(place);
+		return NULL;
+	}
+	return spec->places[spec->nplaces++] = place;
+}
+
+bool spec_is_identifier(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)s[i]) && s[i] != '_')
+			return false;
+	return n && n < 64 && !isdigit((unsigned char)s[0]);
+}
+
+/* The '=' that separates name and expression, or NULL: not one of == != ~= <= >=. */
+static const char *find_assign(const char *s)
+{
+	for (const char *p = s; *p; p++) {
+		if (*p == '=' && p[1] == '=')
+			p++;
+		else if (*p == '=' && (p == s || !strchr("!~<>", p[-1])))
+			return p;
+	}
+	return NULL;
+}
+
+/* A part of a string, without the blanks around it, with its own place. */
+static int cut(const struct spec_text *whole, const char *from, const char *to, struct spec_text *ret)
+{
+	while (from < to && isspace((unsigned char)*from))
+		from++;
+	while (to > from && isspace((unsigned char)to[-1]))
+		to--;
+	ret->pos = whole->pos;
+	for (const char *p = whole->text; p < from && ret->pos.line; p++) {
+		ret->pos.col = *p == '\n' ? 1 : ret->pos.col + 1;
+		ret->pos.line += *p == '\n';
+	}
+	ret->text = strndup(from, (size_t)(to - from));
+	return ret->text ? 0 : -ENOMEM;
+}
+
+int spec_split_field(const struct spec_text *whole, struct spec_field *field, struct err *err)
+{
+	const char *end = whole->text + strlen(whole->text), *assign = find_assign(whole->text);
+	int r = cut(whole, whole->text, assign ? assign : end, &field->name);
+	if (r == 0)
+		r = assign ? cut(whole, assign + 1, end, &field->expr) : cut(whole, whole->text, end, &field->expr);
+	if (r < 0)
+		return err_nomem(err);
+	if (assign || spec_is_identifier(field->name.text, strlen(field->name.text)))
+		return 0;
+	return err_at(err, field->name.pos, "bad-field", "a field needs a name: \"name = expression\"");
+}
+
+int spec_check_field(const struct spec_probe *probe, const struct spec_field *field, struct err *err)
+{
+	const struct spec_text *name = &field->name;
+	if (!spec_is_identifier(name->text, strlen(name->text)))
+		return err_at(
+		        err, name->pos, "bad-field", "'%s' is not a name for a field (letters, digits, _)", name->text);
+	if (!field->expr.text[0])
+		return err_at(err, field->expr.pos, "bad-field", "field '%s' has no expression", name->text);
+	for (size_t i = 0; reserved_fields[i]; i++) {
+		if (strcmp(reserved_fields[i], name->text) != 0)
+			continue;
+		err_at(err, name->pos, "reserved-name", "every event has '%s' already; a field needs another name",
+		        name->text);
+		err_hint(err, "write \"my_%s = …\", or leave it out", name->text);
+		return -EINVAL;
+	}
+	for (const struct spec_field *other = probe->fields; other < field; other++)
+		if (strcmp(other->name.text, name->text) == 0)
+			return err_at(err, name->pos, "duplicate-field", "there are two fields '%s'", name->text);
+	return 0;
+}
+
+int spec_read_sides(const struct spec_text *word, unsigned *ret_sides, struct err *err)
+{
+	static const char *const sides[] = {"user", "kernel", "both"};
+	struct nearest nearest;
+	nearest_init(&nearest, word->text);
+	for (unsigned i = 0; i < 3; i++) {
+		if (strcmp(word->text, sides[i]) == 0) {
+			*ret_sides = i + 1;
+			return 0;
+		}
+		nearest_offer(&nearest, sides[i]);
+	}
+	err_at(err, word->pos, "bad-value", "`stack` is \"user\", \"kernel\" or \"both\", not \"%s\"", word->text);
+	if (nearest.best)
+		err_hint(err, "did you mean %s?", nearest.best);
+	else
+		err_hint(err, "known here: user kernel both");
+	return -EINVAL;
+}
