@@ -21,6 +21,7 @@
 #include <linux/packet_diag.h>
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
+#include <sys/socket.h> /* some versions of the next need it */
 #include <linux/vm_sockets.h>
 #include <linux/vm_sockets_diag.h>
 #include <net/if_arp.h>
@@ -33,7 +34,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>

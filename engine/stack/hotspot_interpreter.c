@@ -17,7 +17,7 @@
 
 enum { MAX_SENDER_DISTANCE = 0x100000 };
 
-/* In words from the frame pointer. */
+/* In words from the frame pointer; SLOT_BCP_8: before JDK 9. */
 enum {
 	SLOT_CALLER_FP = 0,
 	SLOT_RETURN = 1,
@@ -25,11 +25,11 @@ enum {
 	SLOT_METHOD = -3,
 #if defined(__aarch64__)
 	SLOT_BCP = -9,
-	SLOT_BCP_8 = -9,
+	SLOT_BCP_8 = -7,
 	SLOT_LOWEST = -9,
 #else
 	SLOT_BCP = -8,
-	SLOT_BCP_8 = -7, /* before JDK 9 */
+	SLOT_BCP_8 = -7,
 	SLOT_LOWEST = -8,
 #endif
 };

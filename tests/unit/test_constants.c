@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <sys/socket.h> /* before what some versions of the next need of it */
 #include <linux/vm_sockets.h>
 #include <limits.h>
 #include <sched.h>
@@ -19,7 +20,6 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -47,7 +48,7 @@ static void test_names(void **state)
 	check("IPPROTO_", VALUE_INT, 4, 0, "IPPROTO_IP");
 	check("O_", VALUE_INT, 4, 0, "O_RDONLY");
 	check("O_", VALUE_INT, 4, 02000000 | 0100 | 1, "O_WRONLY|O_CREAT|O_CLOEXEC");
-	check("O_", VALUE_INT, 4, 020200000 | 2, "O_RDWR|O_TMPFILE");
+	check("O_", VALUE_INT, 4, O_TMPFILE | O_RDWR, "O_RDWR|O_TMPFILE");
 	check("PROT_", VALUE_UINT, 8, 0, "PROT_NONE");
 	check("PROT_", VALUE_UINT, 8, 5, "PROT_READ|PROT_EXEC");
 	check("MAP_", VALUE_UINT, 8, 0x22, "MAP_PRIVATE|MAP_ANONYMOUS");
