@@ -1,12 +1,10 @@
-/* The address family of a socket that a descriptor refers to. Only a socket's file has a struct socket behind it. */
-INLINE s64 fd_family(bool *ok, struct task_struct *task, s64 fd)
+/* The address family of a socket. Only a socket's file has a struct socket behind it. */
+INLINE s64 file_family(bool *ok, u64 file)
 {
 	enum { S_IFMT = 0170000, S_IFSOCK = 0140000 };
-	u64 file = file_of(ok, task, fd), inode = 0, socket = 0, sock = 0;
+	u64 inode = 0, socket = 0, sock = 0;
 	u16 mode = 0, family = 0;
-	if (!file)
-		return 0;
-	if (bpf_probe_read_kernel(&inode, sizeof(inode), (const void *)(file + OFF_file__f_inode)) ||
+	if (!file || bpf_probe_read_kernel(&inode, sizeof(inode), (const void *)(file + OFF_file__f_inode)) ||
 	        bpf_probe_read_kernel(&mode, sizeof(mode), (const void *)(inode + OFF_inode__i_mode)) ||
 	        (mode & S_IFMT) != S_IFSOCK ||
 	        bpf_probe_read_kernel(&socket, sizeof(socket), (const void *)(file + OFF_file__private_data)) ||

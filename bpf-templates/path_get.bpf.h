@@ -1,9 +1,9 @@
 /* fd_path(): begins the walk, and brings its result to the front. */
-INLINE char *fd_path(bool *ok, void *to, struct task_struct *task, s64 fd)
+INLINE char *file_path(bool *ok, void *to, struct task_struct *task, u64 file)
 {
 	char *room = to;
 	struct path_walk walk = {.at = PATH_TEXT - 1, .more = 1, .room = room};
-	u64 file = file_of(ok, task, fd), root = FETCH(AT(u64, task, OFF_task_struct__fs)) + OFF_fs_struct__root;
+	u64 root = FETCH(AT(u64, task, OFF_task_struct__fs)) + OFF_fs_struct__root;
 	room[0] = 0;
 	room[PATH_TEXT - 1] = 0;
 	if (!file)

@@ -14,6 +14,7 @@ Whether an expression is a constant only the compiler can tell. All candidates g
 and the lines that the compiler complains about are dropped, until it does not complain. Then their values are read from
 assembly text, so that this works for a cross compiler too.
 """
+import pathlib
 import re
 import subprocess
 import sys
@@ -47,6 +48,9 @@ watchdog xattr xdp_diag can kd
 
 # Where libc's and the kernel's header cannot be combined at all, the kernel's has more names.
 EXTRA = ["asm/mman.h", "asm/prctl.h", "asm/hwcap2.h", "asm/ioctls.h", "asm/signal.h", "asm/termbits.h", "asm/unistd.h"]
+
+# What this program's own functions give.
+OWN = [str(pathlib.Path(__file__).resolve().parent.parent / "bpf-templates" / "kinds.h")]
 
 # Kernel-internal results that a system call's exit shows before they are turned into a restart.
 INTERNAL = {"ERESTARTSYS": 512, "ERESTARTNOINTR": 513, "ERESTARTNOHAND": 514, "ENOIOCTLCMD": 515,
@@ -140,7 +144,7 @@ def write(path, table):
 
 def main():
     cc = Compiler(sys.argv[2:])
-    groups = [LIBC, [f"linux/{h}.h" for h in KERNEL], EXTRA]
+    groups = [LIBC, [f"linux/{h}.h" for h in KERNEL], EXTRA, OWN]
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(lambda headers: collect(cc, headers), groups))
     table = {}

@@ -75,6 +75,7 @@ struct type {
 	uint8_t width;   /* integers: 1, 2, 4, 8 bytes */
 	bool is_text;    /* TYPE_USER: points to a string */
 	bool each;       /* an array whose elements can fail one by one */
+	bool varies;     /* … and that ends with the last one there is */
 	uint16_t count;  /* > 0: an array of that many integers */
 	uint32_t size;   /* TYPE_STR, TYPE_BYTES, TYPE_SOCKADDR: room in the record */
 	uint32_t id;     /* BTF type: what TYPE_KPTR points to, what TYPE_KOBJ is */

@@ -67,6 +67,7 @@ static const struct family FAMILIES[] = {
         {"GRND_", FORMAT_FLAGS, 0, "", ""},
         {"MFD_", FORMAT_FLAGS, 0, "", ""},
         {"RENAME_", FORMAT_FLAGS, 0, "", ""},
+        {"KIND_", FORMAT_ENUM, 0, "", ""}, /* what fd_kind() gives: bpf-templates/kinds.h */
         {"IORING_OP_", FORMAT_ENUM, 0, "", ""},
         {"BPF_MAP_TYPE_", FORMAT_ENUM, 0, "", ""},
         {"BPF_PROG_TYPE_", FORMAT_ENUM, 0, "", ""},

@@ -144,6 +144,27 @@ static int check_descriptor(struct typer *t, struct expr *call)
 	call->type = type_int(function_of(call)->width, function_of(call)->is_signed);
 	call->type.count = fd->count;
 	call->type.each = fd->count > 0;
+	call->type.varies = fd->varies;
+	call->needs |= NEEDS_EXIT | NEEDS_FAIL;
+	return 0;
+}
+
+static bool is_file(struct typer *t, const struct expr *e)
+{
+	struct ktype type;
+	return e->type.kind == TYPE_KPTR && e->type.id &&
+	       catalog_type(t->scope->catalog, e->type.id, &type, t->err) == 0 && !strcmp(type.name, "file");
+}
+
+/* A descriptor, an array of them, or an open file. */
+static int check_of_file(struct typer *t, struct expr *call)
+{
+	int r = visit_args(t, call);
+	if (r < 0)
+		return r;
+	if (!is_file(t, call->args[0]))
+		return check_descriptor(t, call);
+	call->type = type_int(function_of(call)->width, function_of(call)->is_signed);
 	call->needs |= NEEDS_EXIT | NEEDS_FAIL;
 	return 0;
 }
@@ -166,7 +187,7 @@ static int check_file(struct typer *t, struct expr *call)
 
 static int check_path(struct typer *t, struct expr *call)
 {
-	int r = check_descriptor(t, call);
+	int r = check_of_file(t, call);
 	if (r < 0)
 		return r;
 	if (call->type.count)
@@ -175,23 +196,64 @@ static int check_path(struct typer *t, struct expr *call)
 	return 0;
 }
 
+/* An address that nothing but the script knows to be that of a structure. */
+static int check_kptr(struct typer *t, struct expr *call)
+{
+	struct ktype type;
+	int r = visit_args(t, call);
+	if (r < 0 || (r = want_address(t, call->args[0], true)) < 0)
+		return r;
+	const struct expr *name = call->args[1];
+	if (name->op != EXPR_STRING)
+		return typer_fail(t, name, "type-mismatch", "the name of a kernel structure is needed here, in quotes");
+	if ((r = catalog_struct(t->scope->catalog, name->text, &type, t->err)) < 0)
+		return expr_place(t->tree->source, name->at, t->err, r);
+	call->type = (struct type){.kind = TYPE_KPTR, .width = 8, .id = type.type_id, .format = FORMAT_HEX};
+	return 0;
+}
+
+static int check_messages(struct typer *t, struct expr *call)
+{
+	int r = visit_args(t, call);
+	if (r < 0 || (r = want_address(t, call->args[0], false)) < 0)
+		return r;
+	if (call->nargs > 1 && (r = want_integer(t, call->args[1])) < 0)
+		return r;
+	call->type = type_int(4, true);
+	call->needs |= NEEDS_EXIT | NEEDS_FAIL;
+	return 0;
+}
+
+static int check_scm_fds(struct typer *t, struct expr *call)
+{
+	int r = check_messages(t, call);
+	call->type.count = SCM_FDS;
+	call->type.each = call->type.varies = true;
+	return r;
+}
+
 static const struct function functions[] = {
         {"buf", "buf(address, length[, most])", 2, 3, check_buf, emit_buf, .reads_user = true},
-        {"fd_family", "fd_family(descriptor)", 1, 1, check_descriptor, emit_fd_family, 2, false},
+        {"fd_family", "fd_family(descriptor)", 1, 1, check_of_file, emit_fd_family, 2, false},
         {"fd_file", "fd_file(descriptor)", 1, 1, check_file, emit_fd_file, 8, false},
-        {"fd_inode", "fd_inode(descriptor)", 1, 1, check_descriptor, emit_fd_inode, 8, false},
+        {"fd_flags", "fd_flags(descriptor)", 1, 1, check_descriptor, emit_fd_flags, 4, false},
+        {"fd_inode", "fd_inode(descriptor)", 1, 1, check_of_file, emit_fd_inode, 8, false},
+        {"fd_kind", "fd_kind(descriptor)", 1, 1, check_of_file, emit_fd_kind, 1, false},
         {"fd_path", "fd_path(descriptor)", 1, 1, check_path, emit_fd_path},
+        {"kptr", "kptr(address, \"structure\")", 2, 2, check_kptr, emit_kptr},
         {"kstr", "kstr(address[, most])", 1, 2, check_kstr, emit_kstr},
-        {"s16", "s16(address[, count])", 1, 2, check_read, emit_read, 2, true, true},
-        {"s32", "s32(address[, count])", 1, 2, check_read, emit_read, 4, true, true},
-        {"s64", "s64(address[, count])", 1, 2, check_read, emit_read, 8, true, true},
-        {"s8", "s8(address[, count])", 1, 2, check_read, emit_read, 1, true, true},
+        {"s16", "s16(address[, count])", 1, 2, check_read, emit_read, 2, true, true, emit_array_block},
+        {"s32", "s32(address[, count])", 1, 2, check_read, emit_read, 4, true, true, emit_array_block},
+        {"s64", "s64(address[, count])", 1, 2, check_read, emit_read, 8, true, true, emit_array_block},
+        {"s8", "s8(address[, count])", 1, 2, check_read, emit_read, 1, true, true, emit_array_block},
+        {"scm_count", "scm_count(message[, messages])", 1, 2, check_messages, emit_scm_count, .reads_user = true},
+        {"scm_fds", "scm_fds(message[, messages])", 1, 2, check_scm_fds, emit_scm_fds, 4, true, true, emit_scm_block},
         {"sockaddr", "sockaddr(address, length)", 2, 2, check_sockaddr, emit_sockaddr, .reads_user = true},
         {"str", "str(address[, most])", 1, 2, check_str, emit_str, .reads_user = true},
-        {"u16", "u16(address[, count])", 1, 2, check_read, emit_read, 2, false, true},
-        {"u32", "u32(address[, count])", 1, 2, check_read, emit_read, 4, false, true},
-        {"u64", "u64(address[, count])", 1, 2, check_read, emit_read, 8, false, true},
-        {"u8", "u8(address[, count])", 1, 2, check_read, emit_read, 1, false, true},
+        {"u16", "u16(address[, count])", 1, 2, check_read, emit_read, 2, false, true, emit_array_block},
+        {"u32", "u32(address[, count])", 1, 2, check_read, emit_read, 4, false, true, emit_array_block},
+        {"u64", "u64(address[, count])", 1, 2, check_read, emit_read, 8, false, true, emit_array_block},
+        {"u8", "u8(address[, count])", 1, 2, check_read, emit_read, 1, false, true, emit_array_block},
 };
 
 const struct function *function_table(size_t *ret_n)

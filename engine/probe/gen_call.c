@@ -66,43 +66,131 @@ void emit_read(struct emit *em, const struct expr *call)
 	gen_need(em->gen, PIECE_USER_MEMORY);
 	text_printf(em->out, "user_%s(&ok, ", c_type(&call->type));
 	emit_unsigned(em, call->args[0]);
-	if (call->type.count)
-		text_printf(em->out, " + %u", (unsigned)em->element * call->type.width);
+	if (call->type.count) {
+		text_printf(em->out, " + %u * ", call->type.width);
+		emit_element(em);
+	}
+	add(em, ")");
+}
+
+/* An array that is read as a whole, into its field. */
+void emit_array_block(struct emit *em, const struct expr *call)
+{
+	gen_need(em->gen, PIECE_USER_MEMORY);
+	text_printf(em->out, "user_array(&ok, %s, %u, ", em->to, (unsigned)call->type.count * call->type.width);
+	emit_unsigned(em, call->args[0]);
+	add(em, ")");
+}
+
+/* The open file that the first argument is or stands for. */
+static void emit_file(struct emit *em, const struct expr *call)
+{
+	const struct expr *file = call->args[0];
+	gen_need(em->gen, PIECE_DESCRIPTORS);
+	if (file->type.kind == TYPE_KPTR) {
+		emit_unsigned(em, file);
+		return;
+	}
+	add(em, "file_of(&ok, task, (s64)");
+	emit_expr(em, file);
 	add(em, ")");
 }
 
 /* fd_inode(fd) … */
-static void emit_descriptor(struct emit *em, const struct expr *call, const char *function)
+static void emit_of_file(struct emit *em, const struct expr *call, const char *function)
 {
-	text_printf(em->out, "%s(&ok, task, (s64)", function);
-	emit_expr(em, call->args[0]);
+	text_printf(em->out, "%s(&ok, ", function);
+	emit_file(em, call);
 	add(em, ")");
-}
-
-void emit_fd_inode(struct emit *em, const struct expr *call)
-{
-	gen_need(em->gen, PIECE_DESCRIPTORS);
-	emit_descriptor(em, call, "fd_inode");
 }
 
 void emit_fd_file(struct emit *em, const struct expr *call)
 {
-	gen_need(em->gen, PIECE_DESCRIPTORS);
-	emit_descriptor(em, call, "file_of");
+	emit_file(em, call);
+}
+
+void emit_fd_inode(struct emit *em, const struct expr *call)
+{
+	emit_of_file(em, call, "file_inode");
 }
 
 void emit_fd_family(struct emit *em, const struct expr *call)
 {
 	gen_need(em->gen, PIECE_FAMILY);
-	emit_descriptor(em, call, "fd_family");
+	emit_of_file(em, call, "file_family");
+}
+
+void emit_fd_kind(struct emit *em, const struct expr *call)
+{
+	gen_need(em->gen, PIECE_KIND);
+	emit_of_file(em, call, "file_kind");
+}
+
+/* A descriptor has flags that its file has not. */
+void emit_fd_flags(struct emit *em, const struct expr *call)
+{
+	gen_need(em->gen, PIECE_FLAGS);
+	add(em, "fd_flags(&ok, task, (s64)");
+	emit_expr(em, call->args[0]);
+	add(em, ")");
 }
 
 void emit_fd_path(struct emit *em, const struct expr *call)
 {
 	gen_need(em->gen, PIECE_PATH);
-	add(em, "fd_path(&ok, ");
+	add(em, "file_path(&ok, ");
 	emit_room(em, call);
-	add(em, ", task, (s64)");
-	emit_expr(em, call->args[0]);
+	add(em, ", task, ");
+	emit_file(em, call);
 	add(em, ")");
+}
+
+/* Something is at an address: its type is known while the program is made, so nothing is left to do in it. */
+void emit_kptr(struct emit *em, const struct expr *call)
+{
+	emit_unsigned(em, call->args[0]);
+}
+
+/* The address, and of how many messages. */
+static void emit_messages(struct emit *em, const struct expr *call)
+{
+	gen_need(em->gen, PIECE_SCM);
+	emit_unsigned(em, call->args[0]);
+	add(em, ", (s64)");
+	if (call->nargs > 1)
+		emit_expr(em, call->args[1]);
+	else
+		add(em, "1");
+	add(em, ")");
+}
+
+void emit_scm_count(struct emit *em, const struct expr *call)
+{
+	add(em, "scm_count(");
+	emit_messages(em, call);
+}
+
+/* As a field, in whose place the descriptors are stored. */
+void emit_scm_block(struct emit *em, const struct expr *call)
+{
+	text_printf(em->out, "scm_fds(&ok, %s, ", em->to);
+	emit_messages(em, call);
+}
+
+/* One of them, elsewhere. */
+void emit_scm_fds(struct emit *em, const struct expr *call)
+{
+	struct expr room = {.type = {.size = (uint32_t)call->type.count * call->type.width}};
+	const char *to = em->to;
+	add(em, "({ s32 *to_ = (s32 *)");
+	em->to = NULL;
+	emit_room(em, &room);
+	em->to = to;
+	add(em, "; u64 got_ = scm_fds(&ok, to_, ");
+	emit_messages(em, call);
+	add(em, "; if (!(got_ >> ");
+	emit_element(em);
+	add(em, " & 1)) ok = false; (s64)to_[");
+	emit_element(em);
+	add(em, "]; })");
 }

@@ -77,8 +77,10 @@ static void emit_tracepoint_data(struct emit *em, const struct expr *e, const st
 {
 	gen_need(em->gen, PIECE_KERNEL_MEMORY);
 	if (e->type.count) {
-		text_printf(em->out, "((%s)kernel_%s(&ok, (u64)ctx + %u))", wide_type(&e->type), c_type(&e->type),
-		        arg->offset + (uint32_t)em->element * e->type.width);
+		text_printf(em->out, "((%s)kernel_%s(&ok, (u64)ctx + %u + %u * ", wide_type(&e->type), c_type(&e->type),
+		        arg->offset, e->type.width);
+		emit_element(em);
+		add(em, "))");
 		return;
 	}
 	bool bytes = e->type.kind == TYPE_BYTES;
@@ -138,6 +140,14 @@ static void emit_param(struct emit *em, const struct expr *e)
 		text_printf(em->out, "({ const char *p_ = (const char *)rille_param_%s; HIDE(p_); p_; })", name);
 	else
 		text_printf(em->out, "((%s)rille_param_%s)", wide_type(&e->type), name);
+}
+
+void emit_element(struct emit *em)
+{
+	if (em->element == ELEMENT_LOOP)
+		add(em, "el");
+	else
+		text_addu(em->out, (unsigned)em->element);
 }
 
 static void emit_elapsed(struct emit *em)
@@ -206,15 +216,21 @@ static void emit_field(struct emit *em, const struct expr *e)
 {
 	const struct field_schema *field = &em->build->schema->fields[e->index];
 	text_printf(em->out, "({ ok = ok && has%zu", e->index);
-	if (e->type.count && e->type.each)
-		text_printf(em->out, " && (bits%zu >> %d & 1)", e->index, em->element);
+	if (e->type.count && e->type.each) {
+		text_printf(em->out, " && (bits%zu >> ", e->index);
+		emit_element(em);
+		add(em, " & 1)");
+	}
 	add(em, "; ");
-	if (e->type.count)
-		text_printf(em->out, "(%s)rec->f_%s[%d]", wide_type(&e->type), field->name, em->element);
-	else if (type_is_number(&e->type) || e->type.kind == TYPE_KPTR)
+	if (e->type.count) {
+		text_printf(em->out, "(%s)rec->f_%s[", wide_type(&e->type), field->name);
+		emit_element(em);
+		add(em, "]");
+	} else if (type_is_number(&e->type) || e->type.kind == TYPE_KPTR)
 		text_printf(em->out, "v%zu", e->index);
-	else
+	else {
 		text_printf(em->out, "(char *)rec->f_%s", field->name);
+	}
 	add(em, "; })");
 }
 
@@ -234,10 +250,11 @@ static void emit_entry(struct emit *em, const struct expr *e)
 	}
 	b->uses_state = true;
 	text_printf(em->out, "({ if (!state || !state->h" UNIT "_%zu) ok = false; ", e->index);
-	if (e->type.count)
-		text_printf(em->out, "state ? (%s)state->e" UNIT "_%zu[%d] : 0; })", wide_type(&e->type), e->index,
-		        em->element);
-	else if (type_is_number(&e->type) || e->type.kind == TYPE_KPTR)
+	if (e->type.count) {
+		text_printf(em->out, "state ? (%s)state->e" UNIT "_%zu[", wide_type(&e->type), e->index);
+		emit_element(em);
+		add(em, "] : 0; })");
+	} else if (type_is_number(&e->type) || e->type.kind == TYPE_KPTR)
 		text_printf(em->out, "state ? (%s)state->e" UNIT "_%zu : 0; })", wide_type(&e->type), e->index);
 	else
 		text_printf(em->out, "state ? (char *)state->e" UNIT "_%zu : (char *)no_text; })", e->index);

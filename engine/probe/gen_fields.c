@@ -82,6 +82,7 @@ static void lay_out(struct build *b, struct field_schema *field, const struct ty
 	field->width = is_integer(type) ? type->width : 0;
 	field->count = type->count;
 	field->element_bits = type->count && type->each;
+	field->varies = type->varies;
 	field->offset = b->size;
 	if (!is_integer(type)) {
 		field->size = type->size;
@@ -210,15 +211,13 @@ static void emit_text_field(struct emit *em, const struct expr_tree *tree, size_
 static bool is_block(const struct expr *e)
 {
 	size_t n;
-	return e->op == EXPR_CALL && function_table(&n)[e->function].reads_user;
+	return e->op == EXPR_CALL && function_table(&n)[e->function].block;
 }
 
 static void emit_block(struct emit *em, const struct expr *e)
 {
-	gen_need(em->gen, PIECE_USER_MEMORY);
-	text_printf(em->out, "user_array(&ok, %s, %u, ", em->to, (unsigned)e->type.count * e->type.width);
-	emit_unsigned(em, e->args[0]);
-	text_adds(em->out, ")");
+	size_t n;
+	function_table(&n)[e->function].block(em, e);
 }
 
 static void emit_block_field(struct emit *em, const struct expr_tree *tree, size_t i)
@@ -226,24 +225,59 @@ static void emit_block_field(struct emit *em, const struct expr_tree *tree, size
 	char to[96];
 	snprintf(to, sizeof(to), "rec->f_%s", em->build->schema->fields[i].name);
 	em->to = to;
+	if (tree->root->type.each)
+		text_printf(em->out, "\tu64 bits%zu;\n", i);
 	text_printf(em->out, "\tbool has%zu;\n\t{\n\t\tbool ok = true;", i);
+	if (tree->root->type.each)
+		text_printf(em->out, "\n\t\tbits%zu =", i);
 	emit_script(em, tree, emit_block);
 	em->to = NULL;
 	text_printf(em->out, "\t\thas%zu = ok;\n\t}\n", i);
+	if (tree->root->type.each)
+		text_printf(em->out, "\trec->bits_%zu = bits%zu;\n\tbits%zu = *(volatile u64 *)&rec->bits_%zu;\n", i, i,
+		        i, i);
+}
+
+static void emit_array_element(struct emit *em, const struct expr_tree *tree, size_t i)
+{
+	const char *name = em->build->schema->fields[i].name;
+	text_printf(em->out, "\t{\n\t\tbool ok = true;\n\t\t%s v =", wide_type(&tree->root->type));
+	emit_script(em, tree, emit_expr);
+	text_printf(em->out, "\t\trec->f_%s[", name);
+	emit_element(em);
+	text_adds(em->out, "] = v;\n");
+}
+
+/* Many: a loop. Which of them have a value is kept in the record's memory, of which the verifier knows nothing: in a
+ * variable, each combination would be a path of its own. */
+static void emit_array_loop(struct emit *em, const struct expr_tree *tree, size_t i)
+{
+	em->element = ELEMENT_LOOP;
+	text_printf(em->out, "\trec->bits_%zu = 0;\n\tfor (u32 el = 0; el < %u; el++)\n", i,
+	        em->build->schema->fields[i].count);
+	emit_array_element(em, tree, i);
+	text_printf(em->out,
+	        "\t\t*(volatile u64 *)&rec->bits_%zu |= (u64)ok << el;\n\t}\n"
+	        "\tu64 bits%zu = *(volatile u64 *)&rec->bits_%zu;\n\tbool has%zu = bits%zu != 0;\n",
+	        i, i, i, i, i);
+	em->element = ELEMENT_NONE;
 }
 
 /* Element by element; the array is there if one of them is. */
 static void emit_array_field(struct emit *em, const struct expr_tree *tree, size_t i)
 {
+	enum { UNROLLED = 4 };
 	const struct field_schema *field = &em->build->schema->fields[i];
+	if (field->element_bits && field->count > UNROLLED) {
+		emit_array_loop(em, tree, i);
+		return;
+	}
 	text_printf(em->out, "\tu64 bits%zu = 0;\n", i);
 	for (em->element = 0; em->element < field->count; em->element++) {
-		text_printf(em->out, "\t{\n\t\tbool ok = true;\n\t\t%s v =", wide_type(&tree->root->type));
-		emit_script(em, tree, emit_expr);
-		text_printf(em->out, "\t\trec->f_%s[%d] = v;\n\t\tbits%zu |= (u64)ok << %d;\n\t}\n", field->name,
-		        em->element, i, em->element);
+		emit_array_element(em, tree, i);
+		text_printf(em->out, "\t\tbits%zu |= (u64)ok << %d;\n\t}\n", i, em->element);
 	}
-	em->element = -1;
+	em->element = ELEMENT_NONE;
 	text_printf(em->out, "\tbool has%zu = bits%zu != 0;\n", i, i);
 	if (field->element_bits)
 		text_printf(em->out, "\trec->bits_%zu = bits%zu;\n", i, i);
@@ -275,7 +309,7 @@ int build_fields(struct build *b, struct err *err)
 		return err_nomem(err);
 	b->scope.fields = b->fields;
 	b->size = sizeof(struct rille_record);
-	struct emit em = {.gen = b->gen, .build = b, .out = &b->late, .element = -1};
+	struct emit em = {.gen = b->gen, .build = b, .out = &b->late, .element = ELEMENT_NONE};
 	for (size_t i = 0; i < spec->nfields; i++) {
 		int r = type_field(b, &spec->fields[i], &b->trees[i], err);
 		if (r < 0)

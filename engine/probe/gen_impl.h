@@ -39,11 +39,17 @@ enum piece {
 	PIECE_KERNEL_MEMORY,
 	PIECE_DESCRIPTORS,
 	PIECE_FAMILY,
+	PIECE_FLAGS,
+	PIECE_KIND,
 	PIECE_PATH,
 	PIECE_PATH_LOOP,
 	PIECE_PATH_STEPS,
 	PIECE_PATH_GET,
 	PIECE_NS_PID,
+	PIECE_SCM,
+	PIECE_SCM_LOOP,
+	PIECE_SCM_STEPS,
+	PIECE_SCM_GET,
 	PIECE_COUNT
 };
 
@@ -140,8 +146,10 @@ struct emit {
 	const struct spec_text *source; /* of the expression that is being written */
 	const char *to;                 /* a C expression: where text goes. NULL: a room of its own */
 	bool at_entry;
-	int element; /* of an array, where one number is wanted; -1 = none */
+	int element; /* of an array, where one number is wanted; or one of the next two */
 };
+
+enum { ELEMENT_NONE = -1, ELEMENT_LOOP = -2 /* the one that the variable `el` says */ };
 
 void gen_need(struct gen *gen, enum piece piece);
 /* Notes that the program needs the offset and returns the macro for it. */
@@ -179,7 +187,15 @@ const char *wide_type(const struct type *type); /* "s64" or "u64" */
 
 void emit_buf(struct emit *em, const struct expr *call);
 void emit_fd_family(struct emit *em, const struct expr *call);
+void emit_element(struct emit *em);
 void emit_fd_file(struct emit *em, const struct expr *call);
+void emit_fd_flags(struct emit *em, const struct expr *call);
+void emit_fd_kind(struct emit *em, const struct expr *call);
+void emit_kptr(struct emit *em, const struct expr *call);
+void emit_scm_count(struct emit *em, const struct expr *call);
+void emit_scm_fds(struct emit *em, const struct expr *call);
+void emit_scm_block(struct emit *em, const struct expr *call);
+void emit_array_block(struct emit *em, const struct expr *call);
 void emit_fd_inode(struct emit *em, const struct expr *call);
 void emit_fd_path(struct emit *em, const struct expr *call);
 void emit_kstr(struct emit *em, const struct expr *call);

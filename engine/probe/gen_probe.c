@@ -249,14 +249,14 @@ static void emit_kept_numbers(
 {
 	unsigned n = inner->type.count ? inner->type.count : 1;
 	for (unsigned i = 0; i < n; i++) {
-		em->element = inner->type.count ? (int)i : -1;
+		em->element = inner->type.count ? (int)i : ELEMENT_NONE;
 		text_printf(em->out, "\t\tstate->e" UNIT "_%zu", e->index);
 		if (inner->type.count)
 			text_printf(em->out, "[%u]", i);
 		text_adds(em->out, " =");
 		emit_script(em, tree, emit_expr);
 	}
-	em->element = -1;
+	em->element = ELEMENT_NONE;
 }
 
 /* One entry(): its place in struct rille_entry, and the code that fills it. */
@@ -284,7 +284,7 @@ static void emit_kept(struct emit *em, const struct kept_entry *kept)
 static void emit_enter_function(struct build *b)
 {
 	struct text early = {0}, late = {0}, *out = &b->functions;
-	struct emit em = {.gen = b->gen, .build = b, .out = &early, .at_entry = true, .element = -1};
+	struct emit em = {.gen = b->gen, .build = b, .out = &early, .at_entry = true, .element = ELEMENT_NONE};
 	text_adds(&b->kept, "\tu64 p" UNIT ", n" UNIT "; /* kept; since when */\n");
 	emit_entry_conditions(&em, &b->where, b->where.root);
 	emit_entry_conditions(&em, &b->filter, b->filter.root);
@@ -386,7 +386,7 @@ static void emit_use(struct build *b, size_t unit)
 
 int build_probe(struct build *b, struct err *err)
 {
-	struct emit em = {.gen = b->gen, .build = b, .out = &b->early, .element = -1};
+	struct emit em = {.gen = b->gen, .build = b, .out = &b->early, .element = ELEMENT_NONE};
 	set_stacks(b);
 	int r = type_conditions(b, err);
 	if (r < 0)

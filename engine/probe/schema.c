@@ -52,7 +52,11 @@ static void set_integers(struct value *value, const uint8_t *at, const struct fi
 	value->elements = ~0ULL;
 	if (field->element_bits)
 		memcpy(&value->elements, at + field->size - sizeof(uint64_t), sizeof(uint64_t));
-	value->missing = value->missing || value->len > field->size;
+	value->missing = value->missing || value->len > field->size || (field->varies && !value->elements);
+	if (field->varies && !value->missing) {
+		unsigned last = 63 - (unsigned)__builtin_clzll(value->elements);
+		value->count = last < n ? (uint16_t)(last + 1) : value->count;
+	}
 }
 
 struct value schema_value(const struct probe_schema *schema, const struct rille_record *record, size_t size, size_t i)

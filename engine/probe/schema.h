@@ -43,6 +43,7 @@ struct field_schema {
 	uint32_t offset;   /* from the record's start */
 	uint32_t size;     /* bytes in the record, a multiple of 8 with padding */
 	bool element_bits; /* an array whose last 8 bytes say which elements have a value: see value_has() */
+	bool varies;       /* … and that is as long as they say */
 	enum format_kind format;
 	char prefix[32]; /* for FORMAT_ENUM and FORMAT_FLAGS: "AF_" */
 };

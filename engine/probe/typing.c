@@ -247,7 +247,7 @@ static int visit_index(struct typer *t, struct expr *e)
 		        t, e->b, "type-mismatch", "the array has only %u elements, counted from 0", e->a->type.count);
 	e->type = e->a->type;
 	e->type.count = 0;
-	e->type.each = false;
+	e->type.each = e->type.varies = false;
 	e->needs |= NEEDS_FAIL;
 	return 0;
 }

@@ -48,6 +48,7 @@ enum {
 	TEXT_DEFAULT = 256,      /* room of str(p), with its NUL */
 	TEXT_MAX = 4096,         /* the most that str(p, n) and buf(p, n) take */
 	ARRAY_MAX = 64,          /* the most elements of s32(p, n): one present bit each */
+	SCM_FDS = 32,            /* descriptors that scm_fds() gives at most: SCM_ROOM in scm.bpf.h */
 	SOCKADDR_ROOM = 136,     /* u32 length + struct sockaddr_storage, rounded up to 8 */
 	PATH_ROOM = 768,         /* of fd_path(): 512 of text, the rest to put it together */
 	PARAM_LIST_ROOM = 256,   /* elements of a list parameter */
@@ -102,7 +103,8 @@ struct function {
 	void (*emit)(struct emit *emit, const struct expr *call);
 	uint8_t width; /* of the integer that it gives */
 	bool is_signed;
-	bool reads_user; /* memory of the process */
+	bool reads_user;                                           /* memory of the process */
+	void (*block)(struct emit *emit, const struct expr *call); /* an array as a field of its own: as a whole */
 };
 
 const struct function *function_table(size_t *ret_n);

@@ -390,7 +390,7 @@ int typer_entry(struct typer *t, struct expr *e)
 	e->a = e->args[0];
 	e->nargs = 0;
 	e->type = e->a->type;
-	e->type.each = false;
+	e->type.each = e->type.varies = false;
 	e->needs = NEEDS_ENTRY | NEEDS_FAIL;
 	e->index = t->scope->nentries++;
 	return 0;

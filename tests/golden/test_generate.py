@@ -24,6 +24,7 @@ TWINS = {
     "stack_end_none": "stack_end_vma",
     "entries_hash": "entries_task",
     "path_steps": "path_loop",
+    "scm_steps": "scm_loop",
 }
 
 

@@ -104,7 +104,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 		bool ok = true;
 		bool holds = !!
 #line 6 "stack.lua"
-		((s64)(((s64)(((s64)(ret == 0ll)) || ((s64)rille_param_failed))) && ((s64)(((s64)!(rille_param_inode_n != 0)) || ({ bool in_ = false; u64 x_ = fd_inode(&ok, task, (s64)user_s32(&ok, (u64)a3_usockvec + 0)); for (u32 i_ = 0; i_ < 256 && i_ < rille_param_inode_n; i_++) if (x_ == (u64)rille_param_inode[i_] && (s64)x_ >= 0) { in_ = true; break; } (s64)in_; })))));
+		((s64)(((s64)(((s64)(ret == 0ll)) || ((s64)rille_param_failed))) && ((s64)(((s64)!(rille_param_inode_n != 0)) || ({ bool in_ = false; u64 x_ = file_inode(&ok, file_of(&ok, task, (s64)user_s32(&ok, (u64)a3_usockvec + 4 * 0))); for (u32 i_ = 0; i_ < 256 && i_ < rille_param_inode_n; i_++) if (x_ == (u64)rille_param_inode[i_] && (s64)x_ >= 0) { in_ = true; break; } (s64)in_; })))));
 #line N "rille.bpf.c"
 		if (!ok || !holds)
 			return;
@@ -136,7 +136,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 		bool ok = true;
 		u64 v =
 #line 7 "stack.lua"
-		fd_inode(&ok, task, (s64)({ ok = ok && has0; (s64)rec->f_fds[0]; }));
+		file_inode(&ok, file_of(&ok, task, (s64)({ ok = ok && has0; (s64)rec->f_fds[0]; })));
 #line N "rille.bpf.c"
 		rec->f_inodes[0] = v;
 		bits1 |= (u64)ok << 0;
@@ -145,7 +145,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 		bool ok = true;
 		u64 v =
 #line 7 "stack.lua"
-		fd_inode(&ok, task, (s64)({ ok = ok && has0; (s64)rec->f_fds[1]; }));
+		file_inode(&ok, file_of(&ok, task, (s64)({ ok = ok && has0; (s64)rec->f_fds[1]; })));
 #line N "rille.bpf.c"
 		rec->f_inodes[1] = v;
 		bits1 |= (u64)ok << 1;
