@@ -312,6 +312,11 @@ struct rille_argument {
 };
 RILLE_API int rille_list_arguments(
         rille *r, const char *probe, int (*fn)(void *user, const struct rille_argument *argument), void *user);
+/* A constant of the kernel's or the C library's headers: "AF_UNIX" is 1. -ENOENT. */
+RILLE_API int rille_constant(const char *name, int64_t *ret);
+/* A number as a field with that `as` is shown: 2049 as "SOCK_" is SOCK_STREAM|SOCK_NONBLOCK. Like snprintf(): at most `room`
+ * bytes with the NUL, returns the length of the whole. -EINVAL: there is no such `as`. */
+RILLE_API int rille_format(int64_t value, const char *as, char *ret, size_t room);
 /* What this kernel and these privileges allow, one call of fn a finding. */
 struct rille_finding {
 	const char *name;   /* "BTF", "tracefs", "rille-cc" … */
