@@ -22,13 +22,16 @@
  *     rille_pids     hash, u32 thread group id → u32 (1): who is traced, if gen_options.target_pids
  *     rille_anchors  hash, u32 thread id → u64 address of HotSpot's JavaFrameAnchor, if a probe has user stacks
  *     rille_entries  task storage (or a hash by thread id): the entry's values until the exit. The loader leaves it alone
- *     rille_scratch  array: where records with a stack or long text are put together. The loader leaves it alone
+ *     rille_scratch  array: where records with a stack or long text are put together; two elements a CPU. Of a
+ *                    portable object the loader sets how many
  *
  * Variables in .rodata (set before loading; those that are not there are not needed):
  *
  *     rille_self       u32: the tracer's own thread group, which is never traced (if gen_options.self)
  *     rille_comm       char[RILLE_COMM]: only tasks of that name (if gen_options.target_comm); NUL-padded to its end
  *     rille_uid        u32: only tasks of that user (if gen_options.target_uid)
+ *     rille_by_pid     u32, only in portable objects, which have all of the above: 1 = only those in rille_pids
+ *     rille_by_uid     u32, the same for rille_uid. (There rille_self 0 is nobody, and rille_comm "" everybody)
  *     rille_limit      u64: records to let through, all probes together; 0 = no limit. Always there
  *     rille_param_*    gen_result.params says which and how wide: a scalar is one element; a list has `room` elements of
  *                      `width` bytes and its length in the u32 rille_param_NAME_n; a string is `room` bytes with its NUL
@@ -48,6 +51,7 @@
 #define RILLE_MAP_CTL "rille_ctl"
 #define RILLE_MAP_STATS "rille_stats"
 #define RILLE_MAP_PIDS "rille_pids"
+#define RILLE_MAP_SCRATCH "rille_scratch"
 #define RILLE_MAP_ANCHORS "rille_anchors"
 
 /* When the producer wakes the reader. Records are always submitted without a wake-up; afterwards the producer looks here,

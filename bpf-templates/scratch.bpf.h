@@ -9,10 +9,10 @@ struct {
 	MAP_TYPE(value, struct rille_scratch);
 } rille_scratch SEC(".maps");
 
-enum { SCRATCH_SYSCALL = 0, SCRATCH_TRACEPOINT = RILLE_CPUS };
+enum { SCRATCH_SYSCALL = 0, SCRATCH_TRACEPOINT = 1 };
 
 INLINE void *scratch(u32 which)
 {
-	u32 i = which + bpf_get_smp_processor_id();
+	u32 i = 2 * bpf_get_smp_processor_id() + which;
 	return bpf_map_lookup_elem(&rille_scratch, &i);
 }

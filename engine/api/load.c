@@ -1,6 +1,7 @@
 /* Declaring: from a recipe's name, a file, a text, or the body of one probe to a loaded script, and its parameters. */
 #include "engine/api/handle.h"
 #include "engine/base/nearest.h"
+#include "engine/probe/portable.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,20 +10,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_SCRIPT = 4 << 20 };
+enum { MAX_SCRIPT = 4 << 20, MAX_OBJECT = 64 << 20 };
 
-static int load(rille *r, const char *text, size_t len, const char *name, int dir_fd)
+/* With the files that `require` is to find, if they are known. */
+static int load_with(rille *r, const char *text, size_t len, const char *name, int dir_fd,
+        const struct spec_file *files, size_t nfiles)
 {
 	if (r->declared)
 		return err_set(&r->err, -EBUSY, ERR_RUNTIME, "wrong-state",
 		        r->script ? "a script has been loaded already"
 		                  : "probes have been declared already; they and a script do not mix");
-	struct script_options options = {.unsafe = r->unsafe, .strict = r->strict, .log = &r->log};
+	struct script_options options = {
+	        .unsafe = r->unsafe, .strict = r->strict, .log = &r->log, .files = files, .nfiles = nfiles};
 	int e = script_load(&r->script, r->session, text, len, name, dir_fd, &options, &r->err);
 	r->declared = e == 0;
 	if (e < 0)
 		spec_reset(session_spec(r->session));
 	return e < 0 ? handle_error(r, e) : 0;
+}
+
+static int load(rille *r, const char *text, size_t len, const char *name, int dir_fd)
+{
+	return load_with(r, text, len, name, dir_fd, NULL, 0);
 }
 
 /* What the loading functions begin with. */
@@ -89,7 +98,8 @@ static int read_whole(int fd, struct text *ret)
 		if (n <= 0)
 			return n < 0 ? -errno : 0;
 		ret->len += (size_t)n;
-		if (ret->len > MAX_SCRIPT)
+		bool object = portable_is_object(ret->data, ret->len);
+		if (ret->len > (object ? MAX_OBJECT : MAX_SCRIPT))
 			return -EFBIG;
 	}
 }
@@ -104,6 +114,68 @@ static int open_folder(const char *path)
 	return fd;
 }
 
+static int declare_probe(rille *r, const struct spec_probe *probe)
+{
+	static const char *const words[] = {NULL, "user", "kernel", "both"};
+	struct rille_field fields[SCHEMA_MAX_FIELDS] = {{0}};
+	for (size_t i = 0; i < probe->nfields; i++)
+		fields[i] = (struct rille_field){
+		        probe->fields[i].name.text, probe->fields[i].expr.text, probe->fields[i].as.text, NULL};
+	const struct rille_probe given = {
+	        .size = sizeof(given),
+	        .on = probe->on.text,
+	        .where = probe->where.text,
+	        .fields = fields,
+	        .nfields = probe->nfields,
+	        .stack = words[probe->stack.sides],
+	        .depth = probe->stack.depth,
+	        .max_bytes = probe->stack.max_bytes,
+	};
+	int e = rille_add_probe(r, &given);
+	return e < 0 ? e : 0;
+}
+
+/* What the object was made of is declared again; with it come the settings that are part of the program. */
+static int declare_object(rille *r, const struct portable *made)
+{
+	const struct spec *spec = &made->spec;
+	struct gen_options *options = session_gen_options(r->session);
+	int e = 0;
+	if (made->is_script)
+		e = load_with(r, spec->source, strlen(spec->source), spec->name, -1, spec->files, spec->nfiles);
+	for (size_t i = 0; e == 0 && i < spec->nprobes; i++)
+		e = declare_probe(r, &spec->probes[i]);
+	if (e == 0 && spec->filter.text)
+		e = rille_set(r, "filter", spec->filter.text);
+	options->force_stack = made->force_stack;
+	options->depth = made->depth;
+	return e;
+}
+
+static int load_object(rille *r, const void *data, size_t len)
+{
+	struct portable made;
+	if (r->declared)
+		return err_set(&r->err, -EBUSY, ERR_RUNTIME, "wrong-state", "there is something to trace already");
+	int e = portable_read(&made, data, len, &r->err);
+	if (e < 0)
+		return e;
+	log_info(&r->log, "object made by rille %s on Linux %s", made.version, made.kernel);
+	e = declare_object(r, &made);
+	if (e == 0)
+		e = session_set_object(r->session, data, len, made.digest, &r->err);
+	portable_fini(&made);
+	return e;
+}
+
+int rille_load_object(rille *r, const void *data, size_t len)
+{
+	int e = handle_enter(r);
+	if (e == 0 && !data)
+		e = handle_null(r, "rille_load_object", "data");
+	return e < 0 ? e : load_object(r, data, len);
+}
+
 int rille_load_file(rille *r, const char *path)
 {
 	struct text text = {0};
@@ -116,6 +188,8 @@ int rille_load_file(rille *r, const char *path)
 		close(fd);
 	if (e < 0) {
 		err_set(&r->err, e, ERR_SCRIPT, "cannot-read", "cannot read %s: %s", path, strerror(-e));
+	} else if (portable_is_object(text_str(&text), text.len)) {
+		e = load_object(r, text_str(&text), text.len);
 	} else {
 		int folder = open_folder(path);
 		e = load(r, text_str(&text), text.len, path, folder);

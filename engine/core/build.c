@@ -11,6 +11,7 @@
 #include "engine/core/state.h"
 #include "engine/probe/cache.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,8 @@ int build_begin(struct build *build, struct session *session, struct err *err)
 	build->options.path = session->compiler;
 	build->options.log = &session->log;
 	int r = session_catalog(session, &catalog, err); /* opens the cache, too */
+	if (session->object)
+		return r;
 	if (r == 0)
 		r = compiler_identity(&build->options, &build->identity, err);
 	if (r == 0 && !is_likely_cached(build))
@@ -79,8 +82,31 @@ static bool find_cached(struct build *build)
 	return build->cached;
 }
 
+/* An object that was made elsewhere is right if the source that it was made of is the one that we have. */
+static int take_given(struct build *build, struct err *err)
+{
+	const struct session *session = build->session;
+	uint8_t digest[PORTABLE_DIGEST];
+	portable_digest(&session->plan.source, digest);
+	if (memcmp(digest, session->object_digest, sizeof(digest)) != 0) {
+		err_set(err, -EINVAL, ERR_SCRIPT, "object-mismatch",
+		        "the object does not fit: here the same declarations make another program");
+		err_hint(err, "this kernel's tracepoints or structures differ, or the version of Rille, or a setting "
+		              "(filter, stack, depth); emit the object anew");
+		return -EINVAL;
+	}
+	build->object = malloc(session->object_len);
+	if (!build->object)
+		return err_nomem(err);
+	memcpy(build->object, session->object, session->object_len);
+	build->len = session->object_len;
+	return 0;
+}
+
 int build_object(struct build *build, struct err *err)
 {
+	if (build->session->object)
+		return take_given(build, err);
 	int cache = build->session->cache_fd;
 	if (cache < 0)
 		return build_output(build, COMPILE_OBJECT, err);

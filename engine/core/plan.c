@@ -90,6 +90,8 @@ static int load(struct session *session, struct build *build, struct err *err)
 	        .comm = session->comm,
 	        .uid = session->uid,
 	        .limit = session->limit,
+	        .follow = session->gen_options.follow,
+	        .portable = session->gen_options.portable,
 	};
 	int r = kernel_load(&session->kernel, build->object, build->len, &options, err);
 	free(pids);
@@ -197,7 +199,7 @@ static void add_phase(struct session *session, const struct build *build, const 
 {
 	uint64_t now = now_ns(CLOCK_MONOTONIC);
 	if (!strcmp(name, "object"))
-		name = build->cached ? "cached object" : "compile";
+		name = build->session->object ? "given object" : build->cached ? "cached object" : "compile";
 	if (session->nphases < MAX_PHASES)
 		session->phases[session->nphases++] = (struct session_phase){name, now - *began};
 	*began = now;

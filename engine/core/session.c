@@ -80,6 +80,7 @@ void session_free(struct session *session)
 	if (session->cache_fd >= 0)
 		close(session->cache_fd);
 	spec_fini(&session->spec);
+	free(session->object);
 	free(session->targets);
 	free(session->outputs);
 	free(session->accounts);
@@ -236,18 +237,52 @@ int session_check(struct session *session, struct err *err)
 	return plan_generate(session, err);
 }
 
-int session_emit(struct session *session, int what, void **ret_data, size_t *ret_len, struct err *err)
+/* For other machines: with a description of itself, in which a changed byte is noticed. */
+static int emit_object(struct session *session, void **ret_data, size_t *ret_len, struct err *err)
 {
-	session->gen_options.core_relocations = what == SESSION_EMIT_OBJECT;
+	struct gen_options *options = &session->gen_options;
+	bool portable = options->portable; /* set if an object has been loaded */
+	options->portable = true;
 	int r = plan_generate(session, err);
-	session->gen_options.core_relocations = false;
+	if (r == 0)
+		r = portable_describe(&session->spec, options, session->version, &session->plan.source, err);
+	options->portable = portable;
+	if (r == 0)
+		r = plan_compile(session, SESSION_EMIT_OBJECT, ret_data, ret_len, err);
 	if (r < 0)
 		return r;
-	if (what != SESSION_EMIT_C)
+	r = portable_seal(*ret_data, *ret_len, err);
+	if (r < 0)
+		free(*ret_data);
+	return r;
+}
+
+int session_emit(struct session *session, int what, void **ret_data, size_t *ret_len, struct err *err)
+{
+	if (what == SESSION_EMIT_OBJECT)
+		return emit_object(session, ret_data, ret_len, err);
+	int r = plan_generate(session, err);
+	if (r < 0)
+		return r;
+	if (what == SESSION_EMIT_ASM)
 		return plan_compile(session, what, ret_data, ret_len, err);
 	*ret_len = session->plan.source.len;
 	*ret_data = strdup(text_str(&session->plan.source));
 	return *ret_data ? 0 : err_nomem(err);
+}
+
+int session_set_object(struct session *session, const void *data, size_t len, const uint8_t *digest, struct err *err)
+{
+	void *copy = malloc(len);
+	if (!copy)
+		return err_nomem(err);
+	memcpy(copy, data, len);
+	free(session->object);
+	session->object = copy;
+	session->object_len = len;
+	memcpy(session->object_digest, digest, sizeof(session->object_digest));
+	session->gen_options.portable = true;
+	return 0;
 }
 
 int session_attach(struct session *session, struct err *err)

@@ -79,6 +79,9 @@ enum session_state session_state(const struct session *session);
 int session_check(struct session *session, struct err *err);
 enum session_emit { SESSION_EMIT_C, SESSION_EMIT_ASM, SESSION_EMIT_OBJECT };
 int session_emit(struct session *session, int what, void **ret_data, size_t *ret_len, struct err *err);
+/* Attaching takes this object, made elsewhere (portable.h), and no compiler. `digest`: of the source it was made of. Both
+ * are copied. */
+int session_set_object(struct session *session, const void *data, size_t len, const uint8_t *digest, struct err *err);
 int session_attach(struct session *session, struct err *err);
 int session_fd(const struct session *session);
 int session_dispatch(struct session *session, int timeout_ms, int max_events, struct err *err);

@@ -3,6 +3,7 @@
 #define RILLE_CORE_STATE_H
 
 #include "engine/core/session.h"
+#include "engine/probe/portable.h"
 #include "engine/proc/proc.h"
 #include "engine/run/kernel.h"
 #include "engine/stack/resolve.h"
@@ -58,6 +59,9 @@ struct session {
 	bool cache_opened;
 	struct catalog *catalog;
 	struct gen_result plan;
+	void *object; /* given, not compiled; NULL = none */
+	size_t object_len;
+	uint8_t object_digest[PORTABLE_DIGEST];
 	struct probe_account *accounts;
 	struct kernel *kernel;
 	struct proc_table *procs;

@@ -115,6 +115,12 @@ RILLE_API int rille_load_recipe(rille *r, const char *name);
 RILLE_API int rille_load_file(rille *r, const char *path);
 RILLE_API int rille_load_string(rille *r, const char *text, size_t len, const char *name);
 RILLE_API int rille_load_table(rille *r, const char *text, const char *name);
+/* What rille_emit(RILLE_EMIT_OBJECT) or `rille emit --object` made, here or elsewhere; rille_load_file() takes such a file
+ * as well. It brings along the script (and what it requires) or the probes, and the settings "filter", "stack" and
+ * "depth"; parameters, targets and all else are set as usual. rille_attach() then needs no compiler. Damage is told here
+ * (bad-object, foreign-object); that this kernel's types, another version of the library or a changed setting make
+ * another program, by rille_attach() (object-mismatch). An object is to be trusted as much as a program run as root. */
+RILLE_API int rille_load_object(rille *r, const void *data, size_t len);
 
 struct rille_param {
 	const char *name, *type, *help, *fallback;
@@ -268,7 +274,7 @@ RILLE_API int rille_event_stack(const rille_event *event, int side, struct rille
 enum rille_kind { RILLE_INT = 1, RILLE_UINT, RILLE_BOOL, RILLE_TEXT, RILLE_BYTES, RILLE_SOCKADDR };
 struct rille_field_info {
 	size_t size;      /* sizeof(struct rille_field_info) */
-	const char *name; /* valid until rille_free() */
+	const char *name; /* valid until rille_free(), or a rille_check(), rille_emit() or rille_attach() before it */
 	int32_t kind;     /* enum rille_kind */
 	uint32_t bits;    /* of an integer: 8, 16, 32, 64 */
 	uint32_t count;   /* elements of an array, 0: not an array */

@@ -16,7 +16,8 @@ struct gen_options {
 	unsigned force_stack;  /* --stack: added to every probe's sides */
 	uint32_t depth;        /* --depth, 0 = the script's */
 	uint32_t self;         /* never trace this pid (the tracer), 0 = none */
-	bool core_relocations; /* emit --object for other kernels */
+	bool portable;         /* for other kernels and targets: relocations, and all of the above but the stacks is
+	                          decided when it is loaded */
 };
 
 /* A parameter's place in the object's .rodata, so that its value is set at start without recompiling. */

@@ -80,7 +80,7 @@ unsigned gen_features(const struct gen_options *options)
 {
 	struct utsname name;
 	unsigned major = 0, minor = 0;
-	if (options->core_relocations || uname(&name) < 0 || sscanf(name.release, "%u.%u", &major, &minor) != 2)
+	if (options->portable || uname(&name) < 0 || sscanf(name.release, "%u.%u", &major, &minor) != 2)
 		return 0;
 	unsigned version = major << 8 | (minor < 255 ? minor : 255), features = 0;
 	features |= version >= (5 << 8 | 11) ? FEATURE_TASK_BTF : 0;
@@ -169,9 +169,10 @@ static void complete_pieces(struct gen *gen)
 		gen_need(gen, gen->features & FEATURE_FIND_VMA ? PIECE_PATH_LOOP : PIECE_PATH_STEPS);
 		gen_need(gen, PIECE_PATH_GET);
 	}
-	if (gen->options->target_pids)
+	bool by_pid = gen->options->target_pids || gen->options->portable;
+	if (by_pid)
 		gen_need(gen, PIECE_TARGETS);
-	if (gen->options->target_pids && gen->options->follow)
+	if (by_pid && (gen->options->follow || gen->options->portable))
 		gen_need(gen, PIECE_FOLLOW);
 	for (unsigned i = 0; i < PIECE_COUNT; i++) {
 		if (gen->pieces >> i & 1)
@@ -234,7 +235,7 @@ static void add_relocation(struct gen *gen, struct text *out, const struct offse
 static void add_offsets(struct gen *gen, struct text *out)
 {
 	for (size_t i = 0; i < gen->noffsets; i++) {
-		if (gen->options->core_relocations)
+		if (gen->options->portable)
 			add_relocation(gen, out, &gen->offsets[i]);
 		else
 			text_printf(out, "#define %s %u\n", gen->offsets[i].macro, gen->offsets[i].value);
@@ -288,10 +289,30 @@ static int add_params(struct gen *gen, struct text *out)
 	return 0;
 }
 
+/* The same for a program that is to know later who is traced: the loader sets the variables, and the verifier drops the
+ * tests that they switch off. */
+static const char any_target[] =
+        "const volatile u32 rille_self = 0, rille_by_pid = 0, rille_by_uid = 0, rille_uid = 0;\n"
+        "const volatile char rille_comm[RILLE_COMM] ALIGNED = {0};\n"
+        "INLINE bool may_be_target(u64 id)\n{\n"
+        "\tif (rille_self && id >> 32 == rille_self)\n\t\treturn false;\n"
+        "\treturn !rille_by_pid || is_target_pid(id >> 32);\n}\n\n"
+        "INLINE bool is_target(struct task_struct *task, u64 id)\n{\n"
+        "\tif (!may_be_target(id) || (rille_by_uid && (u32)bpf_get_current_uid_gid() != rille_uid))\n"
+        "\t\treturn false;\n"
+        "\tconst volatile long_of_text *want = (const volatile long_of_text *)rille_comm;\n"
+        "\tif (!want[0])\n\t\treturn true;\n"
+        "\tu64 comm[2];\n\tbpf_get_current_comm(comm, sizeof(comm));\n"
+        "\treturn comm[0] == want[0] && comm[1] == want[1];\n}\n\n";
+
 /* Cheapest tests first. The tracer never traces itself: it would never end. */
 static void add_target(struct gen *gen, struct text *out)
 {
 	const struct gen_options *o = gen->options;
+	if (o->portable) {
+		text_adds(out, any_target);
+		return;
+	}
 	if (o->self)
 		text_adds(out, "const volatile u32 rille_self = 0;\n");
 	if (o->target_uid)
@@ -346,7 +367,7 @@ static void add_data(struct gen *gen, struct text *out)
 static int cpus(const struct gen *gen)
 {
 	enum { OTHER_MACHINES = 512 };
-	int n = gen->options->core_relocations ? OTHER_MACHINES : libbpf_num_possible_cpus();
+	int n = gen->options->portable ? OTHER_MACHINES : libbpf_num_possible_cpus();
 	return n > 0 ? n : OTHER_MACHINES;
 }
 

@@ -2,6 +2,7 @@
 #include "engine/probe/spec.h"
 #include "engine/base/grow.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,8 +39,13 @@ void spec_fini(struct spec *spec)
 		free_probe(&spec->probes[i]);
 	for (size_t i = 0; i < spec->nparams; i++)
 		free_param(&spec->params[i]);
+	for (size_t i = 0; i < spec->nfiles; i++) {
+		free(spec->files[i].name);
+		free(spec->files[i].text);
+	}
 	for (size_t i = 0; i < spec->nplaces; i++)
 		free(spec->places[i]);
+	free(spec->files);
 	free(spec->places);
 	free(spec->probes);
 	free(spec->params);
@@ -64,6 +70,30 @@ void spec_truncate(struct spec *spec, size_t n)
 		free_probe(&spec->probes[--spec->nprobes]);
 		memset(&spec->probes[spec->nprobes], 0, sizeof(*spec->probes));
 	}
+}
+
+int spec_add_file(struct spec *spec, const char *name, const char *text, size_t len)
+{
+	if (grow(&spec->files, &spec->files_cap, spec->nfiles + 1, sizeof(*spec->files)) < 0)
+		return -ENOMEM;
+	struct spec_file file = {strdup(name), malloc(len + 1), len};
+	if (!file.name || !file.text) {
+		free(file.name);
+		free(file.text);
+		return -ENOMEM;
+	}
+	memcpy(file.text, text, len);
+	file.text[len] = '\0';
+	spec->files[spec->nfiles++] = file;
+	return 0;
+}
+
+const struct spec_file *spec_find_file(const struct spec *spec, const char *name)
+{
+	for (size_t i = 0; i < spec->nfiles; i++)
+		if (strcmp(spec->files[i].name, name) == 0)
+			return &spec->files[i];
+	return NULL;
 }
 
 /* grow() zeroes what it adds, and what is removed is zeroed, so a new element is zero. */

@@ -51,6 +51,12 @@ struct spec_param {
 	struct spec_text value;    /* as given by the user; absent = use the default */
 };
 
+/* A file that a script requires; NUL-terminated, which `len` does not count. */
+struct spec_file {
+	char *name, *text;
+	size_t len;
+};
+
 struct spec {
 	char *name;   /* file or recipe name, for messages */
 	char *source; /* whole text */
@@ -59,6 +65,8 @@ struct spec {
 	size_t nparams, params_cap;
 	struct spec_probe *probes;
 	size_t nprobes, probes_cap;
+	struct spec_file *files; /* that the source has required so far, or brings along (portable.h) */
+	size_t nfiles, files_cap;
 	struct spec_text filter; /* --filter: joined to every probe's where with && */
 	char **places;           /* what the `pos.file` of strings that are in no file points to */
 	size_t nplaces, places_cap;
@@ -74,6 +82,9 @@ struct spec_probe *spec_add_probe(struct spec *spec);
 void spec_reset(struct spec *spec);
 /* Removes all probes from number n on. */
 void spec_truncate(struct spec *spec, size_t n);
+/* Copies it; -ENOMEM. */
+int spec_add_file(struct spec *spec, const char *name, const char *text, size_t len);
+const struct spec_file *spec_find_file(const struct spec *spec, const char *name);
 struct spec_param *spec_add_param(struct spec *spec);
 struct spec_field *spec_add_field(struct spec_probe *probe);
 

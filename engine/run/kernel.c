@@ -102,11 +102,11 @@ static int open_ctl(struct kernel *kernel, struct err *err)
 	return 0;
 }
 
-static int open_maps(struct kernel *kernel, struct err *err)
+static int open_maps(struct kernel *kernel, const struct kernel_options *options, struct err *err)
 {
 	kernel->ring_fd = object_map(kernel->object, RILLE_MAP_RING);
 	kernel->stats_fd = object_map(kernel->object, RILLE_MAP_STATS);
-	kernel->pids_fd = object_map(kernel->object, RILLE_MAP_PIDS);
+	kernel->pids_fd = options->portable && !options->npids ? -1 : object_map(kernel->object, RILLE_MAP_PIDS);
 	kernel->anchors_fd = object_map(kernel->object, RILLE_MAP_ANCHORS);
 	kernel->ncpus = libbpf_num_possible_cpus();
 	if (kernel->ncpus < 1 || kernel->stats_fd < 0)
@@ -163,7 +163,7 @@ int kernel_load(
 	if (r == 0)
 		r = object_load(&kernel->object, object, len, options, kernel->ring_bytes, err);
 	if (r == 0)
-		r = open_maps(kernel, err);
+		r = open_maps(kernel, options, err);
 	for (size_t i = 0; r == 0 && i < options->npids; i++)
 		r = kernel_add_pid(kernel, options->pids[i], err);
 	if (r < 0) {
@@ -242,7 +242,8 @@ int kernel_attach(struct kernel *kernel, struct err *err)
 	for (int turn = 0; turn <= 3; turn++) {
 		bpf_object__for_each_program(program, kernel->object)
 		{
-			int r = rank(bpf_program__name(program)) == turn ? attach_program(kernel, program, err) : 0;
+			bool now = rank(bpf_program__name(program)) == turn && bpf_program__fd(program) >= 0;
+			int r = now ? attach_program(kernel, program, err) : 0;
 			if (r < 0) {
 				kernel_detach(kernel);
 				return r;

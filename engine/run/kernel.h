@@ -24,6 +24,8 @@ struct kernel_options {
 	const char *comm; /* NULL = any */
 	int64_t uid;      /* -1 = any */
 	uint64_t limit;   /* records to let through, 0 = no limit */
+	bool follow;      /* the children of `pids`, too */
+	bool portable;    /* the object was generated with gen_options.portable */
 };
 
 /* Creates maps, sets .rodata (parameters, targets), loads the programs. Attaches nothing. A refusal by the verifier

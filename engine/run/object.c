@@ -32,13 +32,18 @@ static int set_constant(struct bpf_object *object, const char *symbol, const voi
 
 static int set_constants(struct bpf_object *object, const struct kernel_options *options, struct err *err)
 {
-	uint32_t self = (uint32_t)getpid(), uid = (uint32_t)options->uid;
+	uint32_t by_pid = options->npids > 0, by_uid = options->uid >= 0;
+	uint32_t self = by_pid ? 0 : (uint32_t)getpid(), uid = (uint32_t)options->uid;
 	char comm[RILLE_COMM] = "";
 	int r = set_constant(object, "rille_self", &self, sizeof(self), err);
 	if (r == 0 && options->comm) {
 		strncpy(comm, options->comm, sizeof(comm) - 1);
 		r = set_constant(object, "rille_comm", comm, sizeof(comm), err);
 	}
+	if (r == 0 && options->portable)
+		r = set_constant(object, "rille_by_pid", &by_pid, sizeof(by_pid), err);
+	if (r == 0 && options->portable)
+		r = set_constant(object, "rille_by_uid", &by_uid, sizeof(by_uid), err);
 	if (r == 0 && options->uid >= 0)
 		r = set_constant(object, "rille_uid", &uid, sizeof(uid), err);
 	if (r == 0)
@@ -46,6 +51,25 @@ static int set_constants(struct bpf_object *object, const struct kernel_options 
 	if (r == 0)
 		r = rodata_set_params(object, options->spec, options->plan, err);
 	return r;
+}
+
+/* A portable object has programs and room for whatever may be wanted; here it is known. */
+static int fit(struct bpf_object *object, const struct kernel_options *options, struct err *err)
+{
+	struct bpf_program *program;
+	bpf_object__for_each_program(program, object)
+	{
+		const char *name = bpf_program__name(program);
+		bool fork = !strcmp(name, RILLE_PROG_FORK), exit = !strcmp(name, RILLE_PROG_EXIT);
+		if ((fork && !options->follow) || ((fork || exit) && !options->npids))
+			bpf_program__set_autoload(program, false);
+	}
+	struct bpf_map *scratch = bpf_object__find_map_by_name(object, RILLE_MAP_SCRATCH);
+	int cpus = libbpf_num_possible_cpus();
+	if (!scratch || cpus < 1 || bpf_map__max_entries(scratch) <= 2 * (uint32_t)cpus)
+		return 0;
+	int r = bpf_map__set_max_entries(scratch, 2 * (uint32_t)cpus);
+	return r < 0 ? err_set(err, r, ERR_RUNTIME, "bad-object", "the object's maps cannot be changed") : 0;
 }
 
 static void log_lines(const struct logger *log, const char *text)
@@ -112,6 +136,8 @@ static int open_and_load(struct bpf_object **ret, const void *data, size_t len, 
 		err_set(err, r, ERR_RUNTIME, "bad-object", "the compiled object has no ring buffer");
 	if (r == 0)
 		r = set_constants(object, options, err);
+	if (r == 0 && options->portable)
+		r = fit(object, options, err);
 	if (r == 0)
 		r = load(object, options, err);
 	if (r < 0)

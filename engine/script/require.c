@@ -68,11 +68,21 @@ static struct source *add_file(struct script *script, const char *path, int *ret
 {
 	char *text = NULL;
 	struct source *source = NULL;
+	const struct spec_file *brought = spec_find_file(script->spec, path);
+	if (brought) {
+		source = source_add(script, path, brought->text, brought->len);
+		*ret_code = source ? 0 : -ENOMEM;
+		return source;
+	}
 	int fd = script->dir_fd >= 0 ? open_beneath(script->dir_fd, path) : -ENOENT;
 	ssize_t len = fd < 0 ? fd : read_file(fd, &text);
 	if (fd >= 0)
 		close(fd);
 	*ret_code = len < 0 ? (int)len : 0;
+	/* Kept for an object that is to be loaded elsewhere, in the declare phase: what a callback requires later is not
+	 * known when it is made. */
+	if (len >= 0 && !script->running && spec_add_file(script->spec, path, text, (size_t)len) < 0)
+		len = *ret_code = -ENOMEM;
 	if (len >= 0) {
 		source = source_add(script, path, text, (size_t)len);
 		*ret_code = source ? 0 : -ENOMEM;

@@ -72,7 +72,8 @@ static int check_table(struct script *script, struct err *err)
 	return code;
 }
 
-static int keep_text(struct script *script, const char *text, size_t len, const char *name, struct err *err)
+static int keep_text(struct script *script, const char *text, size_t len, const char *name,
+        const struct script_options *options, struct err *err)
 {
 	struct spec *spec = script->spec;
 	spec_reset(spec); /* of a script that did not load */
@@ -81,6 +82,9 @@ static int keep_text(struct script *script, const char *text, size_t len, const 
 	if (!spec->name || !spec->source)
 		return err_nomem(err);
 	memcpy(spec->source, text, len);
+	for (size_t i = 0; i < options->nfiles; i++)
+		if (spec_add_file(spec, options->files[i].name, options->files[i].text, options->files[i].len) < 0)
+			return err_nomem(err);
 	spec->source[len] = '\0';
 	return source_add(script, name, text, len) ? 0 : err_nomem(err);
 }
@@ -110,7 +114,7 @@ int script_load(struct script **ret, struct session *session, const char *text, 
 	*ret = NULL;
 	if (!script)
 		return err_nomem(err);
-	int r = keep_text(script, text, len, name, err);
+	int r = keep_text(script, text, len, name, options, err);
 	if (r == 0)
 		r = open_lua(script, err);
 	if (r == 0)

@@ -10,6 +10,8 @@ struct script;
 struct script_options {
 	bool unsafe, strict;
 	const struct logger *log;
+	const struct spec_file *files; /* that `require` finds before it looks into the folder */
+	size_t nfiles;
 };
 
 /* Runs the text's declare phase, sandboxed and bounded, checks the whole table and fills session_spec(); installs the
@@ -23,6 +25,11 @@ int script_set_param(struct script *script, const char *name, const char *value,
 /* How a parameter was declared: its type as the script says it ("const:AF_"), its default as a user would type it ("unix"; NULL
  * if there is none). The spec has both in the form of the layers below. `i` as in the spec. */
 void script_param(const struct script *script, size_t i, const char **ret_type, const char **ret_fallback);
+
+struct origins;
+/* What stacks are about, by rille.origins as it is now; lives as long as the script, until it is asked for again. NULL and `err` if the
+ * table is wrong. */
+const struct origins *script_origins(struct script *script, struct err *err);
 
 /* A recipe embedded in the library: text and length, or NULL; *ret_summary without running the whole script. */
 struct recipe {
