@@ -185,7 +185,8 @@ static int housekeeping(struct session *session, bool cut_short, struct err *err
 	if (r == 0)
 		r = event_flush(session);
 	int delay = cut_short ? 0 : kernel_delay_ms(session->kernel);
-	if (delay == 0 || (delay < 0 && kernel_arm(session->kernel)))
+	/* That the trace is over is something to do, too: the host learns it from its next dispatch. */
+	if (delay == 0 || session->over_reason || (delay < 0 && kernel_arm(session->kernel)))
 		session_wake(session);
 	set_timer(session, now, delay);
 	return r;
