@@ -10,6 +10,7 @@
 #include "engine/stack/v8.h"
 
 #include "engine/stack/intern.h"
+#include "engine/stack/place.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -95,12 +96,16 @@ static void v8_detach(void *state)
 	free(v8);
 }
 
+/* A shared libnode shows no symbol of the blob. There its code is what has no unwind information. */
 static bool in_blob(const struct v8 *v8, uint64_t pc, const struct mapping *mapping, const struct module *module)
 {
-	if (!mapping || module != v8->module || !v8->blob)
+	if (!mapping || mapping->flags & MAPPING_ANON || module != v8->module)
 		return false;
 	uint64_t va = module_address(module, mapping, pc);
-	return va >= v8->blob && va < v8->blob_end;
+	if (v8->blob)
+		return va >= v8->blob && va < v8->blob_end;
+	struct place *place = module_place(v8->module, va);
+	return place && !place_row(v8->module, place);
 }
 
 static bool is_jit(const struct mapping *mapping)

@@ -38,6 +38,7 @@ struct v8_layout {
 	int32_t scope_position; /* of the start position from the first slot; 0 = behind the names, wherever that is */
 	int32_t bytecode_positions, bytecode_data;
 	int32_t code_data, code_positions, code_start, code_flags, code_size;
+	bool code_inline; /* a Code object has its instructions in itself, at code_start */
 	int32_t deopt_inlined, deopt_literals, deopt_shared, deopt_inlining;
 	/* instance types and tags */
 	int32_t type_function, type_shared, type_scope, type_script, type_bytecode, type_code, type_array,
@@ -52,7 +53,7 @@ enum { V8_MAX_LINES = 1 << 18, V8_MAX_TABLE = 1 << 20, V8_MAX_OPCODES = 256, V8_
 struct v8 {
 	struct v8_layout layout;
 	struct intern *names;
-	const struct module *module; /* the binary that V8 is linked into */
+	struct module *module; /* the binary that V8 is linked into */
 	uint64_t blob, blob_end;     /* embedded builtins, virtual addresses of that ELF file; 0 = not known */
 	uint8_t *opcode_sizes;       /* [3][opcodes]: plain, Wide, ExtraWide */
 	uint32_t opcodes;

@@ -112,7 +112,9 @@ static bool read_identity(const struct v8 *v8, struct memory *memory, uint64_t a
 {
 	const struct v8_layout *l = &v8->layout;
 	bool failed = false;
-	ret->start = memory_u64(memory, address + l->code_start, &failed);
+	ret->start = address + (uint32_t)l->code_start;
+	if (!l->code_inline)
+		ret->start = memory_u64(memory, ret->start, &failed);
 	ret->data = memory_u64(memory, address + l->code_data, &failed);
 	ret->positions = memory_u64(memory, address + l->code_positions, &failed);
 	ret->size = memory_u32(memory, address + l->code_size, &failed);
@@ -220,14 +222,15 @@ static struct v8_code *code_at(struct v8 *v8, struct memory *memory, uint64_t ta
 	return code;
 }
 
-/* An instruction stream begins with its map and a pointer to its Code object, whose start of instructions is close
- * behind. So two words that look like pointers are a candidate, and the Code object's own range is the proof. */
+/* An instruction stream begins with its map and a pointer to its Code object (or is that object), whose start of
+ * instructions is close behind. So two words that look like pointers are a candidate, and the Code object's own range is
+ * the proof. */
 static struct v8_code *candidate(
         struct v8 *v8, struct memory *memory, uint64_t at, const uint64_t words[2], uint64_t pc)
 {
 	if (at >= pc || !v8_is_object(words[0]) || !v8_is_object(words[1]) || words[0] >> 47 || words[1] >> 47)
 		return NULL;
-	struct v8_code *code = code_at(v8, memory, words[1], pc);
+	struct v8_code *code = code_at(v8, memory, v8->layout.code_inline ? at + 1 : words[1], pc);
 	return code && code->identity.start > at && code->identity.start - at <= MAX_HEADER ? code : NULL;
 }
 

@@ -40,7 +40,10 @@ static const struct number numbers[] = {
         {AT(sliced_offset), {"class_SlicedString__offset__SMI"}, 3 * WORD},
         {AT(external_resource), {"class_ExternalString__resource__Object"}, 2 * WORD},
         {AT(function_shared), {"class_JSFunction__shared__SharedFunctionInfo"}, 3 * WORD},
-        {AT(function_code), {"class_JSFunction__code__Code", "class_JSFunction__code__Tagged_Code_"}, MISSING},
+        {AT(function_code),
+                {"class_JSFunction__code__Code", "class_JSFunction__code__Tagged_Code_",
+                        "class_JSFunction__code__CodeT"},
+                MISSING},
         {AT(shared_name),
                 {"class_SharedFunctionInfo__name_or_scope_info__Object",
                         "class_SharedFunctionInfo__name_or_scope_info__Tagged_Object_",
@@ -146,6 +149,15 @@ static void fill(int32_t *field, int32_t value)
 		*field = value;
 }
 
+/* Before 11.3 a Code object is one with its instructions: map, relocations, data, positions, container, size, … */
+static void fill_in_code_inline(struct v8_layout *l)
+{
+	if (l->code_size == MISSING)
+		return;
+	fill(&l->code_data, l->code_size - 3 * WORD);
+	fill(&l->code_positions, l->code_size - 2 * WORD);
+}
+
 /* The order of a Code object's fields: data, positions, (stream,) start, flags, size. */
 static void fill_in_code(struct v8_layout *l)
 {
@@ -166,7 +178,10 @@ static void fill_in(struct v8_layout *l)
 	fill(&l->bytecode_data, l->bytecode_positions + WORD + 14);
 	if (at_least(l, 12, 8, 44))
 		l->scope_position = 3 * WORD;
-	fill_in_code(l);
+	if (l->code_inline)
+		fill_in_code_inline(l);
+	else
+		fill_in_code(l);
 }
 
 /* Offsets are used in arithmetic on addresses of a process: keep them small. */
@@ -191,6 +206,7 @@ int v8_layout_read(struct v8_layout *layout, struct module *module)
 	read_version(layout, module);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		read_number(layout, module, &numbers[i]);
+	layout->code_inline = !module_lookup(module, "v8dbg_parent_InstructionStream__HeapObject");
 	fill_in(layout);
 	return sane(layout) ? 0 : -ENOENT;
 }
