@@ -18,6 +18,9 @@ struct sink_format {
 	void (*row)(struct sink *sink, const struct cell *cells, size_t n);
 	void (*print)(struct sink *sink, const char *text, size_t len);
 	void (*lost)(struct sink *sink, const struct probe_totals *probe, uint64_t lost);
+	void (*start)(struct sink *sink);
+	void (*look)(struct sink *sink);
+	void (*report)(struct sink *sink, const struct sink_end *end);
 	void (*end)(struct sink *sink, const struct sink_end *end);
 	void (*close)(struct sink *sink); /* frees sink->state */
 };
@@ -34,6 +37,9 @@ struct sink {
 };
 
 extern const struct sink_format text_format, jsonl_format, csv_format, perf_script_format, top_format, folded_format,
-        flamegraph_format, speedscope_format, pprof_format;
+        flamegraph_format, speedscope_format, pprof_format, open_format, open_jsonl_format;
+
+/* A stack as members of a JSON object: ,"NAME":[…],"NAME_end":"…". */
+void jsonl_add_stack(struct sink *sink, const char *name, const struct stack *stack);
 
 #endif

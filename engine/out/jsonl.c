@@ -103,7 +103,7 @@ static bool wants_address(const struct sink *sink, const struct frame *frame)
 	return sink->options.addresses || (!frame->name && !frame->module);
 }
 
-static void add_stack(struct sink *sink, const char *name, const struct stack *stack)
+void jsonl_add_stack(struct sink *sink, const char *name, const struct stack *stack)
 {
 	struct text *out = &sink->out.buffer;
 	text_adds(out, ",\"");
@@ -143,10 +143,10 @@ static void jsonl_event(struct sink *sink, struct event *event)
 	}
 	const struct stack *kstack = event_kstack(event);
 	if (kstack)
-		add_stack(sink, "kstack", kstack);
+		jsonl_add_stack(sink, "kstack", kstack);
 	const struct stack *ustack = event_ustack(event);
 	if (ustack)
-		add_stack(sink, "ustack", ustack);
+		jsonl_add_stack(sink, "ustack", ustack);
 	text_adds(out, "}\n");
 }
 

@@ -12,9 +12,10 @@
 #include <string.h>
 
 static const struct sink_format *const formats[] = {&text_format, &jsonl_format, &csv_format, &perf_script_format,
-        &top_format, &folded_format, &flamegraph_format, &speedscope_format, &pprof_format};
-static const char *const format_names[] = {
-        "text", "jsonl", "csv", "perf-script", "top", "folded", "flamegraph", "speedscope", "pprof", NULL};
+        &top_format, &folded_format, &flamegraph_format, &speedscope_format, &pprof_format, &open_format,
+        &open_jsonl_format};
+static const char *const format_names[] = {"text", "jsonl", "csv", "perf-script", "top", "folded", "flamegraph",
+        "speedscope", "pprof", "open", "open-jsonl", NULL};
 _Static_assert(sizeof(format_names) / sizeof(*format_names) == sizeof(formats) / sizeof(*formats) + 1, "a name each");
 
 const char *const *sink_formats(void)
@@ -145,6 +146,27 @@ int sink_lost(struct sink *sink, const struct probe_totals *probe, uint64_t lost
 	if (sink->format->lost)
 		sink->format->lost(sink, probe, lost);
 	return writer_commit(&sink->out);
+}
+
+int sink_start(struct sink *sink)
+{
+	if (!sink->out.error && sink->format->start)
+		sink->format->start(sink);
+	return sink->out.error;
+}
+
+int sink_look(struct sink *sink)
+{
+	if (!sink->out.error && sink->format->look)
+		sink->format->look(sink);
+	return sink->out.error;
+}
+
+int sink_report(struct sink *sink, const struct sink_end *end)
+{
+	if (!sink->out.error && sink->format->report)
+		sink->format->report(sink, end);
+	return writer_flush(&sink->out);
 }
 
 int sink_flush(struct sink *sink)

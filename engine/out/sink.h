@@ -8,6 +8,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+/* Of the formats `open`: what to show of what is open. */
+enum { SINK_MOST_ASKED = 64 };
+struct sink_open {
+	bool by_site;           /* grouped by where it was made */
+	size_t nfds, ninodes;   /* only these; none: all */
+	int fds[SINK_MOST_ASKED];
+	uint64_t inodes[SINK_MOST_ASKED];
+};
 
 struct sink_options {
 	const char *format; /* one of sink_formats() */
@@ -20,6 +30,7 @@ struct sink_options {
 	enum { TIMESTAMP_TIME, TIMESTAMP_ISO, TIMESTAMP_EPOCH, TIMESTAMP_DELTA, TIMESTAMP_NONE } timestamp;
 	bool signatures;
 	size_t top; /* places shown by the top format, 0 = all */
+	struct sink_open open;
 };
 
 /* A value of a script's own row (out:row). */
@@ -47,6 +58,11 @@ struct sink_meta {
 	size_t nprobes;
 	int64_t started; /* ns since the epoch */
 	const char *mechanisms;
+	/* Whose events come: the processes named by the user, with their children if `follow`; none named: those of all.
+	 * `traced` false: nobody's, there is only what can be seen from outside. */
+	const pid_t *pids;
+	size_t npids;
+	bool follow, traced;
 };
 
 struct probe_totals {
@@ -82,6 +98,13 @@ int sink_print(struct sink *sink, const char *text, size_t len);
 int sink_lost(struct sink *sink, const struct probe_totals *probe, uint64_t lost);
 /* Writes what is buffered: called when the ring is empty, so that lines appear at once when events are rare. */
 int sink_flush(struct sink *sink);
+/* For formats that tell a state. The probes are attached: whoever has to look at something else in time does it now. */
+int sink_start(struct sink *sink);
+/* A report is about to be asked for: what is to be seen from outside is looked at now. Then come the events up to this
+ * moment, then sink_report() or sink_finish(). */
+int sink_look(struct sink *sink);
+/* The state as of now, while the trace goes on. */
+int sink_report(struct sink *sink, const struct sink_end *end);
 int sink_finish(struct sink *sink, const struct sink_end *end);
 /* For messages: the path as opened, "standard output", or "descriptor 5" (written into `room`). */
 const char *sink_name(const struct sink *sink, char room[32]);

@@ -156,6 +156,11 @@ static const char *common_family(sa_family_t family)
 	return NULL;
 }
 
+const char *sockaddr_family(unsigned family)
+{
+	return family <= UINT16_MAX ? common_family((sa_family_t)family) : NULL;
+}
+
 static void add_hex(struct text *out, const uint8_t *data, size_t len)
 {
 	char *at = text_reserve(out, 2 * len);

@@ -13,5 +13,7 @@
 void sockaddr_text(struct text *out, const uint8_t *data, size_t len);
 /* The same as a JSON object: {"family":"AF_INET","address":"127.0.0.1","port":80,"text":"127.0.0.1:80"}. */
 void sockaddr_json(struct text *out, const uint8_t *data, size_t len);
+/* "AF_UNIX"; NULL for one without a common name. */
+const char *sockaddr_family(unsigned family);
 
 #endif
