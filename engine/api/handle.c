@@ -265,7 +265,7 @@ int rille_add_output(rille *r, const char *format, const char *path, int fd)
 	return 0;
 }
 
-static int add_outputs(rille *r)
+int handle_add_outputs(rille *r)
 {
 	int e = 0;
 	for (size_t i = 0; !r->outputs_added && e == 0 && i < r->noutputs; i++) {
@@ -324,7 +324,7 @@ int rille_attach(rille *r)
 		return e;
 	e = need_probes(r);
 	if (e == 0)
-		e = add_outputs(r);
+		e = handle_add_outputs(r);
 	if (e == 0)
 		e = session_attach(r->session, &r->err);
 	if (e == 0)

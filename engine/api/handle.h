@@ -47,6 +47,8 @@ int handle_enter_early(rille *r, const char *function);
 
 /* -EINVAL for an argument that must not be NULL. */
 int handle_null(rille *r, const char *function, const char *argument);
+/* Hands the outputs to the session, once. */
+int handle_add_outputs(rille *r);
 /* Keeps an error for rille_last_error() and returns its code, which is r->err's or `code`. */
 int handle_error(rille *r, int code);
 

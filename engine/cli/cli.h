@@ -47,5 +47,6 @@ int cmd_list(int argc, char **argv, int first);
 int cmd_check(int argc, char **argv, int first);
 int cmd_emit(int argc, char **argv, int first);
 int cmd_doctor(int argc, char **argv, int first);
+int cmd_report(int argc, char **argv, int first);
 
 #endif

@@ -6,6 +6,7 @@
 
 static const char usage[] = "usage: rille run RECIPE|FILE.lua|- [OPTIONS] [PARAMETERS] [-- COMMAND…]\n"
                             "       rille -e 'TABLE' [OPTIONS] [-- COMMAND…]\n"
+                            "       rille report TRACE.jsonl [OPTIONS]\n"
                             "       rille list [recipes | probes GLOB | -v PROBE]\n"
                             "       rille check FILE\n"
                             "       rille emit FILE [--c | --asm | --object OUT]\n"
@@ -83,6 +84,20 @@ void help_emit(const char *script, const rille *r)
 	options_help(stdout, FOR_EMIT);
 }
 
+void help_report(void)
+{
+	fputs("usage: rille report TRACE.jsonl|- [-o FORMAT:FILE]… [OPTIONS]\n\n"
+	      "Shows a trace that `rille run … -o jsonl:TRACE.jsonl` wrote in any other format: as the run would have\n"
+	      "written it, with what the trace holds. Lines that cannot be read are told, the rest is shown, and the "
+	      "exit\n"
+	      "status is 1.\n\n"
+	      "  rille report trace.jsonl -o flamegraph:trace.html -o pprof:trace.pb.gz\n"
+	      "  rille report trace.jsonl --top 10\n\n"
+	      "Options:\n",
+	        stdout);
+	options_help(stdout, FOR_REPORT);
+}
+
 static void help_list(void)
 {
 	fputs("usage: rille list [recipes]\n"
@@ -111,6 +126,8 @@ bool help_command(const char *name)
 		help_check(NULL, NULL);
 	else if (strcmp(name, "emit") == 0)
 		help_emit(NULL, NULL);
+	else if (strcmp(name, "report") == 0)
+		help_report();
 	else if (strcmp(name, "list") == 0)
 		help_list();
 	else if (strcmp(name, "doctor") == 0)

@@ -14,6 +14,7 @@ bool help_command(const char *name);
 /* With the parameters of `script`, which may be NULL. */
 void help_run(const char *script, const rille *r);
 void help_check(const char *script, const rille *r);
+void help_report(void);
 void help_emit(const char *script, const rille *r);
 
 #endif

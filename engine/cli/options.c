@@ -1,4 +1,4 @@
-/* The command line of run, check and emit.
+/* The command line of run, check, emit and report.
  *
  * A script's parameters are options like the command's own, with the script's types. They are known only when the
  * script has been declared, so the order matters: getopt_long() walks from left to right, the first word that is no
@@ -22,6 +22,7 @@ enum key {
 	KEY_EVAL,
 	KEY_PID,
 	KEY_COMM,
+	KEY_THREAD,
 	KEY_UID,
 	KEY_DURATION,
 	KEY_OUTPUT,
@@ -52,27 +53,29 @@ static const struct option_spec {
 	const char *help;
 	const char *setting, *value; /* KEY_SET: for rille_set(), where not the option's own name and argument */
 } table[] = {
-        {"eval", 'e', KEY_EVAL, "TABLE", FOR_ALL,
+        {"eval", 'e', KEY_EVAL, "TABLE", FOR_SCRIPT,
                 "a probe instead of a script: '{ \"syscall:bind\", fields = { \"addr\" } }'"},
         {"pid", 'p', KEY_PID, "PID[,PID]", FOR_RUN, "trace these processes (and their children)"},
+        {"pid", 'p', KEY_PID, "PID[,PID]", FOR_REPORT, "only events of these processes"},
         {"comm", 'n', KEY_COMM, "COMM", FOR_RUN, "trace threads of this name"},
+        {"comm", 'n', KEY_THREAD, "COMM", FOR_REPORT, "only events of threads of this name"},
         {"uid", 'u', KEY_UID, "USER", FOR_RUN, "trace processes of this user (name or number)"},
         {"no-follow", 0, KEY_SET, NULL, FOR_RUN, "do not trace children of the target", "follow", "no"},
-        {"filter", 0, KEY_SET, "EXPR", FOR_ALL, "only events for which this holds too (in the kernel)"},
-        {"stack", 0, KEY_SET, "SIDES", FOR_ALL, "with stacks: user, kernel or both"},
-        {"depth", 0, KEY_SET, "N", FOR_ALL, "at most N frames a stack"},
+        {"filter", 0, KEY_SET, "EXPR", FOR_SCRIPT, "only events for which this holds too (in the kernel)"},
+        {"stack", 0, KEY_SET, "SIDES", FOR_SCRIPT, "with stacks: user, kernel or both"},
+        {"depth", 0, KEY_SET, "N", FOR_SCRIPT, "at most N frames a stack"},
         {"duration", 'd', KEY_DURATION, "TIME", FOR_RUN, "end after this time: 5s, 500ms, 2m"},
-        {"limit", 0, KEY_SET, "N", FOR_RUN, "end after N events"},
-        {"output", 'o', KEY_OUTPUT, "[FORMAT:]FILE", FOR_RUN,
+        {"limit", 0, KEY_SET, "N", FOR_OUT, "end after N events"},
+        {"output", 'o', KEY_OUTPUT, "[FORMAT:]FILE", FOR_OUT,
                 "write events there, - is standard output; %p is our pid, %t the start time; repeatable"},
-        {"format", 0, KEY_FORMAT, "FORMAT", FOR_RUN,
+        {"format", 0, KEY_FORMAT, "FORMAT", FOR_OUT,
                 "where -o does not say: text, jsonl, csv, perf-script, top, folded, flamegraph, speedscope or pprof"},
-        {"top", 0, KEY_TOP, "N", FOR_RUN, "at the end, the N places that events came from most often; 0 = all"},
-        {"fields", 0, KEY_SET, "A,B", FOR_RUN, "show only these fields, in this order"},
-        {"timestamp", 0, KEY_SET, "KIND", FOR_RUN, "time, iso, epoch, delta or none"},
-        {"addresses", 0, KEY_SET, NULL, FOR_RUN, "show addresses and whole paths in stacks", "addresses", "yes"},
-        {"signatures", 0, KEY_SET, NULL, FOR_RUN, "show signatures of Java methods", "signatures", "yes"},
-        {"color", 0, KEY_COLOR, "WHEN", FOR_RUN, "auto (on a terminal), always or never"},
+        {"top", 0, KEY_TOP, "N", FOR_OUT, "at the end, the N places that events came from most often; 0 = all"},
+        {"fields", 0, KEY_SET, "A,B", FOR_OUT, "show only these fields, in this order"},
+        {"timestamp", 0, KEY_SET, "KIND", FOR_OUT, "time, iso, epoch, delta or none"},
+        {"addresses", 0, KEY_SET, NULL, FOR_OUT, "show addresses and whole paths in stacks", "addresses", "yes"},
+        {"signatures", 0, KEY_SET, NULL, FOR_OUT, "show signatures of Java methods", "signatures", "yes"},
+        {"color", 0, KEY_COLOR, "WHEN", FOR_OUT, "auto (on a terminal), always or never"},
         {"ready-fd", 0, KEY_READY_FD, "N", FOR_RUN, "write a line to descriptor N once the probes are attached"},
         {"c", 0, KEY_C, NULL, FOR_EMIT, "the generated C (the default)"},
         {"asm", 0, KEY_ASM, NULL, FOR_EMIT, "BPF assembly"},
@@ -80,10 +83,12 @@ static const struct option_spec {
                 "a relocatable BPF object for this and other kernels, written to FILE"},
         {"output", 'o', KEY_EMIT_OUTPUT, "FILE", FOR_EMIT, "write there instead of standard output"},
         {"strict", 0, KEY_STRICT, NULL, FOR_RUN, "an error in a callback ends the trace"},
-        {"unsafe", 0, KEY_UNSAFE, NULL, FOR_ALL, "give the script files, processes and C modules"},
-        {"quiet", 'q', KEY_QUIET, NULL, FOR_ALL, "no report unless something was lost, no remarks"},
-        {"verbose", 'v', KEY_VERBOSE, NULL, FOR_ALL, "phases in ms, chosen mechanisms; -vv: more"},
-        {"help", 'h', KEY_HELP, NULL, FOR_ALL, "this, and the script's parameters"},
+        {"unsafe", 0, KEY_UNSAFE, NULL, FOR_SCRIPT, "give the script files, processes and C modules"},
+        {"quiet", 'q', KEY_QUIET, NULL, FOR_SCRIPT, "no report unless something was lost, no remarks"},
+        {"quiet", 'q', KEY_QUIET, NULL, FOR_REPORT, "do not tell each line that cannot be read"},
+        {"verbose", 'v', KEY_VERBOSE, NULL, FOR_SCRIPT, "phases in ms, chosen mechanisms; -vv: more"},
+        {"help", 'h', KEY_HELP, NULL, FOR_SCRIPT, "this, and the script's parameters"},
+        {"help", 'h', KEY_HELP, NULL, FOR_REPORT, "this"},
 };
 
 enum { TABLE_SIZE = sizeof(table) / sizeof(*table) };
@@ -104,7 +109,16 @@ struct walk {
 
 static const char *command_name(const struct options *options)
 {
-	return options->command == FOR_CHECK ? "check" : options->command == FOR_EMIT ? "emit" : "run";
+	switch (options->command) {
+	case FOR_CHECK:
+		return "check";
+	case FOR_EMIT:
+		return "emit";
+	case FOR_REPORT:
+		return "report";
+	default:
+		return "run";
+	}
 }
 
 static int add_long(struct walk *walk, const char *name, int has_arg, int key)
@@ -206,12 +220,16 @@ static int out_of_memory(void)
 static int script_found(struct walk *walk, const char *name, bool is_table)
 {
 	struct options *options = walk->options;
+	if (options->script && options->command == FOR_REPORT)
+		return say_usage("report", "unexpected '%s': a report is made of one trace", name);
 	if (options->script)
 		return say_usage(command_name(options),
 		        is_table ? "-e gives a script, but '%s' is one already"
 		                 : "unexpected '%s'; a command to trace goes behind --",
 		        is_table ? options->script : name);
 	options->script = is_table ? "-e" : name;
+	if (options->command == FOR_REPORT) /* a trace: nothing is loaded */
+		return 0;
 	int r = is_table ? rille_load_table(options->r, name, "-e") : script_load_named(options->r, name);
 	if (r == SCRIPT_SAID)
 		return EXIT_RUNTIME;
@@ -247,9 +265,10 @@ static int set_pids(struct options *options, const char *text)
 	        word = strtok_r(NULL, ",", &rest)) {
 		uint64_t pid;
 		if (read_number(word, INT_MAX, &pid) < 0 || pid == 0)
-			status = say_usage("run", "'%s' is not a process id", word);
+			status = say_usage(command_name(options), "'%s' is not a process id", word);
 		else if (options->npids == MAX_PIDS)
-			status = say_usage("run", "at most %d processes can be named with -p", MAX_PIDS);
+			status =
+			        say_usage(command_name(options), "at most %d processes can be named with -p", MAX_PIDS);
 		else
 			options->pids[options->npids++] = (pid_t)pid;
 	}
@@ -268,7 +287,7 @@ static int set_uid(struct options *options, const char *text)
 static int set_output(struct options *options, const char *text)
 {
 	if (options->noutputs == MAX_OUTPUTS)
-		return say_usage("run", "at most %d outputs", MAX_OUTPUTS);
+		return say_usage(command_name(options), "at most %d outputs", MAX_OUTPUTS);
 	options->outputs[options->noutputs++] = text;
 	return 0;
 }
@@ -287,7 +306,7 @@ static int set_ready_fd(struct options *options, const char *text)
 static int set_color(struct options *options, const char *text)
 {
 	if (strcmp(text, "auto") && strcmp(text, "always") && strcmp(text, "never"))
-		return say_usage("run", "--color is auto, always or never, not '%s'", text);
+		return say_usage(command_name(options), "--color is auto, always or never, not '%s'", text);
 	options->color = text;
 	return 0;
 }
@@ -313,6 +332,9 @@ static int set_option(struct walk *walk, const struct option_spec *spec, const c
 		return set_pids(options, value);
 	case KEY_COMM:
 		return rille_target_comm(options->r, value) < 0 ? say_error(options->r) : 0;
+	case KEY_THREAD:
+		options->comm = value;
+		break;
 	case KEY_UID:
 		return set_uid(options, value);
 	case KEY_DURATION:
@@ -370,6 +392,8 @@ static int unknown_option(struct walk *walk)
 	const char *word = walk->argv[optind - 1];
 	if (optopt)
 		return say_usage(command_name(options), "there is no option -%c", optopt);
+	if (options->command == FOR_REPORT)
+		return say_usage("report", "there is no option %s", word);
 	if (!options->script)
 		return say_usage(command_name(options),
 		        "there is no option %s (a script's parameters go behind its name)", word);
@@ -422,6 +446,8 @@ static int finish(struct walk *walk)
 	struct options *options = walk->options;
 	if (options->help)
 		return 0;
+	if (!options->script && options->command == FOR_REPORT)
+		return say_usage("report", "which trace? A file that -o jsonl:FILE wrote, or - for standard input");
 	if (!options->script)
 		return say_usage(command_name(options), "which script? A recipe, a file, or -e 'TABLE'");
 	if (optind < walk->argc)

@@ -11,18 +11,19 @@
 enum { MAX_OUTPUTS = 16, MAX_PIDS = 256 };
 
 /* Which commands take an option. */
-enum { FOR_RUN = 1, FOR_CHECK = 2, FOR_EMIT = 4, FOR_ALL = 7 };
+enum { FOR_RUN = 1, FOR_CHECK = 2, FOR_EMIT = 4, FOR_SCRIPT = 7, FOR_REPORT = 8, FOR_OUT = FOR_RUN | FOR_REPORT };
 
 struct options {
 	unsigned command; /* FOR_… */
 	struct talk talk;
 	rille *r;           /* owned */
-	const char *script; /* as named on the command line; NULL until found */
+	const char *script; /* as named on the command line; NULL until found. For a report: the trace */
 	bool unsafe, strict, help;
 	const char *format, *color;
 	bool top; /* standard output is the table of places */
 	const char *outputs[MAX_OUTPUTS];
 	size_t noutputs;
+	const char *comm; /* of a report */
 	pid_t pids[MAX_PIDS];
 	size_t npids;
 	uint64_t duration_ns; /* 0 = none */

@@ -29,7 +29,7 @@ static int add_named(const struct options *options, const char *text)
 	if (!len || text[len] != ':')
 		return add_output(options, fallback, text);
 	if (!text[len + 1])
-		return say_usage("run", "-o %s names no file", text);
+		return say_usage(options->command == FOR_REPORT ? "report" : "run", "-o %s names no file", text);
 	char *format = strndup(text, len);
 	if (!format) {
 		say("out of memory");

@@ -184,6 +184,23 @@ RILLE_API void rille_wake(rille *r);
 /* The report: last events, on_end, totals to the outputs; then detaches. `reason` is told in the report, NULL = "done". */
 RILLE_API int rille_stop(rille *r, const char *reason);
 
+/* --- Reports ---
+ *
+ * Instead of tracing: reads a trace that the format "jsonl" wrote, to the end of `fd`, into the outputs that were added,
+ * with the settings "fields", "limit", "color", "timestamp", "addresses", "signatures" and "top". Nothing is loaded or
+ * attached, and no privileges are needed; the handle is then as after rille_stop().
+ * -EPROTO (tag not-a-trace): the first line is none of a trace. -EBADMSG (incomplete-trace): lines could not be read, or
+ * the end is missing; each was told to the log with its number, and the outputs have all the rest. */
+struct rille_conversion {
+	size_t size; /* sizeof(struct rille_conversion) */
+	int fd;
+	const char *name;     /* of the trace, for messages; NULL: "the trace" */
+	const uint32_t *pids; /* only events of these processes; npids 0: of all */
+	size_t npids;
+	const char *comm; /* only events of threads of this name; NULL: of all */
+};
+RILLE_API int rille_convert(rille *r, const struct rille_conversion *what);
+
 /* --- Events ---
  *
  * `fn` is called in rille_dispatch() and rille_stop(), once for each event that passed `where`, after the script's own

@@ -12,6 +12,8 @@ struct event {
 	size_t size;        /* of the record */
 	int64_t wall_nsecs; /* record->nsecs as CLOCK_REALTIME, ns since the epoch */
 	uint64_t number;    /* 1, 2, 3 … */
+	/* The fields' values, where they are not in the record: of an event that was read from a file. */
+	const struct value *values;
 	/* NULL if the probe has no such stack. Valid as long as the event. */
 	const struct stack *(*resolve)(struct event *event, enum stack_sides side);
 	void *owner;
@@ -27,6 +29,8 @@ static inline const struct stack *event_kstack(struct event *event)
 }
 static inline struct value event_value(const struct event *event, size_t i)
 {
+	if (event->values)
+		return event->values[i];
 	return schema_value(event->probe, event->record, event->size, i);
 }
 

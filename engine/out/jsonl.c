@@ -40,12 +40,16 @@ static void add_time(struct sink *sink, struct text *out, const char *key, int64
 	text_addc(out, '"');
 }
 
+/* With underscores behind it, too, so that whoever reads takes one away and has the name. */
 static bool is_reserved(const char *name)
 {
 	static const char *const reserved[] = {"type", "probe", "time", "nsecs", "pid", "tid", "ppid", "comm", "ustack",
 	        "ustack_end", "kstack", "kstack_end"};
+	size_t len = strlen(name);
+	while (len && name[len - 1] == '_')
+		len--;
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
-		if (strcmp(name, reserved[i]) == 0)
+		if (strlen(reserved[i]) == len && strncmp(name, reserved[i], len) == 0)
 			return true;
 	return false;
 }
@@ -161,12 +165,13 @@ static const char *kind_name(const struct field_schema *field)
 	return names[field->kind];
 }
 
-static void add_probe_meta(struct text *out, const struct probe_schema *probe)
+/* What the events have: with --fields, not all that the probe sends. */
+static void add_probe_meta(struct text *out, const struct probe_schema *probe, const struct columns *columns)
 {
 	add_member(out, "{\"name\":", probe->name);
 	text_adds(out, ",\"fields\":[");
-	for (size_t i = 0; i < probe->nfields; i++) {
-		const struct field_schema *field = &probe->fields[i];
+	for (size_t i = 0; i < columns->n; i++) {
+		const struct field_schema *field = columns->list[i].schema;
 		text_adds(out, i ? ",{\"name\":\"" : "{\"name\":\"");
 		text_adds(out, field->name);
 		text_adds(out, is_reserved(field->name) ? "_\"" : "\"");
@@ -175,6 +180,8 @@ static void add_probe_meta(struct text *out, const struct probe_schema *probe)
 			text_printf(out, ",\"bits\":%u", field->width * 8);
 		if (field->count)
 			text_printf(out, ",\"count\":%u", field->count);
+		if (format_name(field->format, field->prefix))
+			add_member(out, ",\"as\":", format_name(field->format, field->prefix));
 		text_addc(out, '}');
 	}
 	text_printf(out, "],\"ustack\":%s,\"kstack\":%s}", probe->stack_sides & STACK_USER ? "true" : "false",
@@ -212,7 +219,7 @@ static void jsonl_open(struct sink *sink, const struct sink_meta *meta)
 	text_adds(out, "],\"probes\":[");
 	for (size_t i = 0; i < meta->nprobes; i++) {
 		text_adds(out, i ? "," : "");
-		add_probe_meta(out, &meta->probes[i]);
+		add_probe_meta(out, &meta->probes[i], &sink->columns.probes[i]);
 	}
 	text_adds(out, "],\"mechanisms\":[");
 	add_lines(out, meta->mechanisms);

@@ -204,7 +204,7 @@ static void add_number(struct text *out, double n, const char *not_finite)
 {
 	if (!isfinite(n))
 		text_adds(out, not_finite ? not_finite : isnan(n) ? "nan" : n < 0 ? "-inf" : "inf");
-	else if (n == floor(n) && fabs(n) < 1e15)
+	else if (n == floor(n) && fabs(n) < 9e18)
 		text_addi(out, (long long)n);
 	else
 		add_double(out, precision_of(n), n);
@@ -226,10 +226,10 @@ void cell_text(struct text *out, const struct cell *cell)
 		text_addu(out, cell->u);
 		break;
 	case CELL_NUMBER:
-		if (isfinite(cell->n))
+		if (isfinite(cell->n) && (cell->n != floor(cell->n) || fabs(cell->n) >= 9e18))
 			add_double(out, 6, cell->n);
 		else
-			add_number(out, cell->n, NULL);
+			add_number(out, cell->n, NULL); /* a whole number, whole: 123456789, not 1.23457e+08 */
 		break;
 	case CELL_TEXT:
 		value_quoted(out, cell->text.data, cell->text.len);

@@ -45,4 +45,15 @@ const char *errno_name(int64_t value);
 /* Appends an address of 4 or 16 bytes in network order; other lengths as hexadecimal. */
 void decode_ip(const void *data, size_t len, struct text *out);
 
+/* --- the way back (encode.c) --- */
+
+/* The number that a decoder shows as this text: names of constants and errors, addresses. False: it shows none so. */
+bool encode(const struct decoder *decoder, const char *text, size_t len, int64_t *ret);
+
+/* The bytes of an address, 4 or 16; 0 if the text is none. */
+size_t encode_ip(const char *text, size_t len, uint8_t ret[16]);
+
+/* What decode_format() takes; NULL for FORMAT_NONE. */
+const char *format_name(enum format_kind format, const char *prefix);
+
 #endif

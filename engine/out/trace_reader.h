@@ -1,0 +1,65 @@
+/* What reading a trace is made of; for the files trace_*.c alone. */
+#ifndef RILLE_OUT_TRACE_READER_H
+#define RILLE_OUT_TRACE_READER_H
+
+#include "engine/out/trace_read.h"
+#include "engine/probe/decode.h"
+#include "engine/stack/intern.h"
+
+#include <json-c/json.h>
+
+/* One probe of the trace: its schema stands in reader->schemas. */
+struct trace_probe {
+	struct decoder decoders[SCHEMA_MAX_FIELDS];
+	char *keys[SCHEMA_MAX_FIELDS]; /* the members of events that hold the fields */
+};
+
+struct trace_reader {
+	struct json_tokener *tokener;
+	struct intern *intern; /* names of frames */
+	struct sink_meta meta;
+	bool has_meta;
+	struct probe_schema *schemas;
+	struct trace_probe *probes;
+	char *strings[5]; /* version, script, host, kernel, mechanisms */
+	char **argv;
+
+	struct event event;
+	struct rille_record record;
+	struct value values[SCHEMA_MAX_FIELDS];
+	struct text bytes; /* what values point to */
+	struct stack ustack, kstack;
+	bool has_ustack, has_kstack;
+};
+
+/* Fills the event at hand. `object` has to live as long as it. -EBADMSG. */
+int trace_event_read(struct trace_reader *reader, struct json_object *object, struct err *err);
+/* One field. False: it is not what the schema says. */
+bool trace_value_read(struct trace_reader *reader, const struct field_schema *field, const struct decoder *decoder,
+        struct json_object *from, struct value *ret);
+/* The bytes of a struct sockaddr, appended: the way back from sockaddr_json(). */
+bool trace_sockaddr_read(struct text *out, struct json_object *from);
+int trace_stack_read(
+        struct trace_reader *reader, struct json_object *frames, const char *end, struct stack *ret, struct err *err);
+/* The schemas, keys and decoders of meta.probes. */
+int trace_probes_read(struct trace_reader *reader, struct json_object *list, struct err *err);
+void trace_probes_fini(struct trace_reader *reader);
+
+/* How much of a member's name is the name of the field or cell (trace_probes.c). */
+size_t trace_name_length(const char *key);
+
+/* --- members (trace_json.c). A member that is not there, or of another type: false, and *ret as it was. --- */
+
+struct json_object *trace_member(struct json_object *object, const char *key, enum json_type type);
+bool trace_u64(struct json_object *object, const char *key, uint64_t *ret);
+bool trace_u32(struct json_object *object, const char *key, uint32_t *ret);
+bool trace_text(struct json_object *object, const char *key, const char **ret, size_t *ret_len);
+bool trace_bool(struct json_object *object, const char *key);
+/* "2026-11-24T20:33:37.123456789Z" as ns since the epoch. */
+bool trace_time(struct json_object *object, const char *key, int64_t *ret);
+/* -EBADMSG with the tag bad-record. */
+int trace_bad(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* An integer that is exact: true for those that fit into 64 bits. */
+bool trace_integer(struct json_object *from, int64_t *ret);
+
+#endif
