@@ -299,8 +299,13 @@ static int dispatch_all(lua_State *L)
 		total += run_dispatch(L, session, timeout, most ? most - total : 0);
 		lua_pop(L, 1);
 	}
+	/* Told at once: a loop that waits for the descriptor would not be woken again. */
+	if (count_running(engine) == 0)
+		lua_pushnil(L);
+	else
+		lua_pushinteger(L, total);
 	lua_pushinteger(L, total);
-	return 1;
+	return 2;
 }
 
 static void drop_closed(struct engine *engine)
@@ -312,7 +317,7 @@ static void drop_closed(struct engine *engine)
 	engine->nsessions = n;
 }
 
-/* engine:dispatch([timeout_ms [, max_events]]): how many events; nil once no session runs any more. */
+/* engine:dispatch([timeout_ms [, max_events]]): how many events; nil, and how many, if no session runs any more. */
 static int engine_dispatch(lua_State *L)
 {
 	struct engine *engine = engine_check(L, 1);
@@ -323,7 +328,8 @@ static int engine_dispatch(lua_State *L)
 		return luaL_error(L, "dispatch called in a callback of dispatch");
 	if (count_running(engine) == 0) {
 		lua_pushnil(L);
-		return 1;
+		lua_pushinteger(L, 0);
+		return 2;
 	}
 	lua_settop(L, 1);
 	lua_pushcfunction(L, dispatch_all);
@@ -334,10 +340,14 @@ static int engine_dispatch(lua_State *L)
 	lua_pushinteger(L, timeout);
 	lua_pushinteger(L, most);
 	engine->dispatching = true;
-	int failed = lua_pcall(L, 4, 1, 0);
+	int failed = lua_pcall(L, 4, 2, 0);
 	engine->dispatching = false;
 	drop_closed(engine);
-	return failed ? lua_error(L) : 1;
+	if (failed)
+		return lua_error(L);
+	if (!lua_isnil(L, -2))
+		lua_pop(L, 1);
+	return lua_gettop(L) - 1;
 }
 
 /* --- what there is: asked of a handle of its own --- */
