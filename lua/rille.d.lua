@@ -46,6 +46,35 @@ function rille.folded(stack) end
 ---@return { [1]: any, [2]: number }[]
 function rille.top(counts, n) end
 
+---An entry of `rille.origins`. A pattern is NAME or MODULE!NAME with * and ?.
+---@class rille.origin_rule
+---@field name string
+---@field about string one line: what it is
+---@field advice? string one line: what to do about it
+---@field crac? string a rule for -Djdk.crac.resource-policies; {path} is filled in
+---@field match? (string|string[])[] patterns of frames, or lists of them that have to be found in order from the call outwards
+---@field except? string[] patterns of frames that do not count
+---@field path? string[] globs of paths and of addresses of Unix sockets
+---@field general? boolean only if nothing else matches
+
+---What is known of stacks. Add to it while the script is loaded.
+---@type rille.origin_rule[]
+rille.origins = {}
+
+---@class rille.origin
+---@field name string
+---@field about string
+---@field advice? string
+---@field crac? string
+---@field frame? rille.frame that told; nil: it was the path
+---@field by? rille.frame the first of the program itself
+
+---What a stack is about; nil if that is not known.
+---@param stack? rille.frame[]
+---@param path? string of the descriptor, or the address of a Unix socket
+---@return rille.origin?
+function rille.origin(stack, path) end
+
 ---@class rille.frame
 ---@field kind "kernel"|"native"|"java"|"js"|"python"|"lua"|"stub"|"marker"|"unknown"
 ---@field name? string

@@ -18,6 +18,7 @@ enum { MOST_MEMORY = 64 << 20 };
 static int open_all(lua_State *L)
 {
 	library_open(L);
+	origins_open(L);
 	address_open(L);
 	require_open(L);
 	output_open(L);
@@ -121,6 +122,8 @@ int script_load(struct script **ret, struct session *session, const char *text, 
 		r = run_text(script, err);
 	if (r == 0)
 		r = check_table(script, err);
+	if (r == 0)
+		r = origins_check(script, err);
 	if (r < 0) {
 		script_free(script);
 		return r;
@@ -138,6 +141,7 @@ void script_free(struct script *script)
 	sandbox_close(&script->box);
 	view_free_all(script);
 	source_free_all(script);
+	origins_free(script->origins);
 	text_fini(&script->scratch);
 	if (script->dir_fd >= 0)
 		close(script->dir_fd);

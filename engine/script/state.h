@@ -6,6 +6,7 @@
 #include "engine/script/locate.h"
 #include "engine/script/sandbox.h"
 #include "engine/script/script.h"
+#include "engine/stack/origin.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -70,6 +71,10 @@ struct script {
 	struct script_view *views;
 	size_t nviews, views_cap;
 
+	struct origins *origins; /* the rules of rille.origins as it was; NULL: not made yet */
+	const void *origins_of;  /* … that table, … */
+	size_t norigins;         /* … and the number of its entries */
+
 	/* Of the callback at hand. */
 	int output;        /* reference of the object that callbacks call `out` */
 	struct view *live; /* the event that may be used, NULL = none */
@@ -133,6 +138,13 @@ void library_push(lua_State *L);
 void library_format(lua_State *L, lua_Integer value, const char *as);
 /* An integer that is to be shown as unsigned; NULL if the value at idx is not one. */
 const uint64_t *library_unsigned(lua_State *L, int idx);
+
+/* --- origins.c: rille.origin() --- */
+
+/* Called protected, once. */
+void origins_open(lua_State *L);
+/* Checks rille.origins if the script has looked at it. */
+int origins_check(struct script *script, struct err *err);
 
 /* --- view.c: events --- */
 
