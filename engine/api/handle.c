@@ -346,6 +346,25 @@ int rille_dispatch(rille *r, int timeout_ms, int max_events)
 	return n < 0 && n != -ESHUTDOWN ? handle_error(r, n) : n;
 }
 
+int rille_report(rille *r, const char *reason)
+{
+	int e = handle_enter_outside(r, "rille_report");
+	if (e < 0)
+		return e;
+	e = session_report(r->session, reason, &r->err);
+	return e < 0 ? handle_error(r, e) : 0;
+}
+
+int rille_snapshot(rille *r)
+{
+	int e = handle_enter_outside(r, "rille_snapshot");
+	if (e == 0)
+		e = handle_add_outputs(r);
+	if (e == 0)
+		e = session_snapshot(r->session, &r->err);
+	return e < 0 ? handle_error(r, e) : 0;
+}
+
 const char *rille_over_reason(const rille *r)
 {
 	return r ? session_over_reason(r->session) : NULL;

@@ -166,6 +166,59 @@ static int set_top(rille *r, const struct setting *setting, const char *value)
 	return e;
 }
 
+static int set_open_by(rille *r, const struct setting *setting, const char *value)
+{
+	static const struct choice choices[] = {{"site", 1}, {"fd", 0}, {NULL, 0}};
+	int chosen;
+	int e = choose(r, setting, value, choices, "site or fd", &chosen);
+	if (e == 0)
+		r->shared.open.by_site = chosen;
+	return e;
+}
+
+/* "4,7": calls `add` with each. */
+static int numbers(rille *r, const struct setting *setting, const char *value, uint64_t most,
+        int (*add)(struct sink_open *open, uint64_t number))
+{
+	char *copy = strdup(value), *rest = copy;
+	int e = copy ? 0 : err_nomem(&r->err);
+	for (char *word; e == 0 && (word = strsep(&rest, ","));) {
+		uint64_t n;
+		e = number(r, setting, word, most, &n);
+		if (e == 0 && add(&r->shared.open, n) < 0)
+			e = err_set(&r->err, -E2BIG, ERR_SCRIPT, "bad-setting", "%s: at most %d", setting->name,
+			        SINK_MOST_ASKED);
+	}
+	free(copy);
+	return e;
+}
+
+static int add_fd(struct sink_open *open, uint64_t fd)
+{
+	if (open->nfds == SINK_MOST_ASKED)
+		return -E2BIG;
+	open->fds[open->nfds++] = (int)fd;
+	return 0;
+}
+
+static int add_inode(struct sink_open *open, uint64_t inode)
+{
+	if (open->ninodes == SINK_MOST_ASKED)
+		return -E2BIG;
+	open->inodes[open->ninodes++] = inode;
+	return 0;
+}
+
+static int set_open_fd(rille *r, const struct setting *setting, const char *value)
+{
+	return numbers(r, setting, value, INT32_MAX, add_fd);
+}
+
+static int set_open_inode(rille *r, const struct setting *setting, const char *value)
+{
+	return numbers(r, setting, value, UINT64_MAX, add_inode);
+}
+
 static const struct setting settings[] = {
         {"addresses", set_addresses},
         {"color", set_color},
@@ -174,6 +227,9 @@ static const struct setting settings[] = {
         {"filter", set_filter},
         {"follow", set_follow},
         {"limit", set_limit},
+        {"open-by", set_open_by},
+        {"open-fd", set_open_fd},
+        {"open-inode", set_open_inode},
         {"signatures", set_signatures},
         {"stack", set_stack},
         {"timestamp", set_timestamp},

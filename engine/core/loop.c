@@ -217,9 +217,7 @@ int session_dispatch(struct session *session, int timeout_ms, int max_events, st
 	return make_round(session, max_events < 0 ? 0 : max_events, err);
 }
 
-/* What counts is what had been sent when the trace ended: while the rest of it is handled the probes are still attached,
- * and a producer that never rests would keep us here for ever. */
-static uint64_t freeze_accounts(struct session *session)
+static uint64_t count_sent(struct session *session)
 {
 	uint64_t sent = 0;
 	for (size_t i = 0; i < session->plan.nprobes; i++) {
@@ -227,14 +225,12 @@ static uint64_t freeze_accounts(struct session *session)
 		session_probe_totals(session, i, &totals);
 		sent += totals.stats.sent;
 	}
-	session->frozen = true;
 	return sent;
 }
 
-int loop_drain(struct session *session, struct err *err)
+static int handle_sent(struct session *session, uint64_t sent, struct err *err)
 {
-	uint64_t end = now_ns(CLOCK_MONOTONIC) + DRAIN_NS;
-	uint64_t sent = freeze_accounts(session), handled;
+	uint64_t end = now_ns(CLOCK_MONOTONIC) + DRAIN_NS, handled;
 	int n = 0;
 	while ((handled = session->events + kernel_corrupt(session->kernel)) < sent && !session->cut && n >= 0) {
 		if (now_ns(CLOCK_MONOTONIC) > end) {
@@ -246,9 +242,26 @@ int loop_drain(struct session *session, struct err *err)
 		if (n == 0) /* its writer is still busy with it */
 			usleep(100);
 	}
-	if (session->procs)
-		proc_table_advance(session->procs, UINT64_MAX);
 	if (session->failure)
 		return fail_with(session, err);
 	return n < 0 ? err_set(err, n, ERR_RUNTIME, "ring-read", "cannot read the ring buffer: %s", strerror(-n)) : 0;
+}
+
+int loop_catch_up(struct session *session, struct err *err)
+{
+	int r = handle_sent(session, count_sent(session), err);
+	session_wake(session); /* what was armed may have been consumed here */
+	return r;
+}
+
+/* What counts is what had been sent when the trace ended: while the rest of it is handled the probes are still attached,
+ * and a producer that never rests would keep us here for ever. */
+int loop_drain(struct session *session, struct err *err)
+{
+	uint64_t sent = count_sent(session);
+	session->frozen = true;
+	int r = handle_sent(session, sent, err);
+	if (session->procs)
+		proc_table_advance(session->procs, UINT64_MAX);
+	return r;
 }

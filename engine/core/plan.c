@@ -142,14 +142,28 @@ struct sink_meta plan_meta(const struct session *session, struct utsname *name)
 	return meta;
 }
 
-static int open_outputs(struct session *session, struct build *build, struct err *err)
+int plan_open_outputs(struct session *session, struct err *err)
 {
 	struct utsname name;
 	struct sink_meta meta = plan_meta(session, &name);
-	int r = 0;
+	pid_t *pids = calloc(session->ntargets + 1, sizeof(*pids));
+	int r = pids ? 0 : err_nomem(err);
+	for (size_t i = 0; r == 0 && i < session->ntargets; i++)
+		pids[i] = session->targets[i].pid;
+	meta.pids = pids;
+	meta.npids = session->ntargets;
+	meta.follow = session->gen_options.follow;
+	meta.filtered = session->comm || session->uid >= 0;
+	meta.traced = session->kernel != NULL;
 	for (size_t i = 0; r == 0 && i < session->noutputs; i++)
 		r = sink_open(&session->outputs[i].sink, &session->outputs[i].options, &meta, err);
+	free(pids);
 	return r;
+}
+
+static int open_outputs(struct session *session, struct build *build, struct err *err)
+{
+	return plan_open_outputs(session, err);
 }
 
 static int open_loop(struct session *session, struct build *build, struct err *err)
@@ -172,6 +186,8 @@ static int prepare_targets(struct session *session, struct build *build, struct 
 
 static int start(struct session *session, struct build *build, struct err *err)
 {
+	for (size_t i = 0; i < session->noutputs; i++)
+		sink_start(session->outputs[i].sink);
 	loop_start(session);
 	return session->callbacks.on_start ? session->callbacks.on_start(session->callbacks.user, err) : 0;
 }

@@ -78,6 +78,76 @@ static void log_surprises(struct session *session)
 	        (unsigned long long)size >> 10);
 }
 
+void session_look(struct session *session)
+{
+	for (size_t i = 0; i < session->noutputs; i++)
+		if (session->outputs[i].sink)
+			sink_look(session->outputs[i].sink);
+}
+
+/* What a report says beside the sinks' own: the totals of all probes, which the caller frees. */
+static int describe_end(struct session *session, const char *reason, struct sink_end *ret, struct err *err)
+{
+	size_t n = session->plan.nprobes;
+	struct probe_totals *totals = calloc(n ? n : 1, sizeof(*totals));
+	if (!totals)
+		return err_nomem(err);
+	for (size_t i = 0; i < n; i++)
+		session_probe_totals(session, i, &totals[i]);
+	*ret = (struct sink_end){
+	        .probes = totals,
+	        .nprobes = n,
+	        .mappings_lost = session->procs ? proc_table_lost(session->procs) : 0,
+	        .reason = reason ? reason : "done",
+	        .seconds = (double)(now_ns(CLOCK_MONOTONIC) - session->started) / 1e9,
+	};
+	return 0;
+}
+
+static int report_outputs(struct session *session, const struct sink_end *end, struct err *err)
+{
+	int result = 0;
+	for (size_t i = 0; i < session->noutputs; i++) {
+		struct output *output = &session->outputs[i];
+		int r = output->sink ? sink_report(output->sink, end) : 0;
+		if (r == -EPIPE)
+			session_end(session, "output closed");
+		else if (r < 0 && result == 0)
+			result = err_set(err, r, ERR_RUNTIME, "cannot-write", "cannot write to %s: %s",
+			        output->options.path ? output->options.path : "the output", strerror(-r));
+	}
+	return result;
+}
+
+int session_report(struct session *session, const char *reason, struct err *err)
+{
+	struct sink_end end;
+	if (session->state != SESSION_RUNNING && session->state != SESSION_OVER)
+		return err_set(err, -EINVAL, ERR_RUNTIME, "wrong-state", "this session is not attached");
+	session_look(session);
+	int r = loop_catch_up(session, err);
+	if (r == 0)
+		r = session_report_losses(session, err);
+	if (r == 0)
+		r = describe_end(session, reason ? reason : "asked", &end, err);
+	if (r < 0)
+		return r;
+	r = report_outputs(session, &end, err);
+	free((void *)end.probes);
+	return r;
+}
+
+int session_snapshot(struct session *session, struct err *err)
+{
+	struct sink_end end = {.reason = "now"};
+	if (session->state != SESSION_NEW)
+		return err_set(err, -EBUSY, ERR_RUNTIME, "wrong-state", "this session has been attached");
+	int r = plan_open_outputs(session, err);
+	session->state = SESSION_STOPPED;
+	session_look(session);
+	return r < 0 ? r : finish_outputs(session, &end, err);
+}
+
 int session_report_end(struct session *session, const char *reason, struct err *err)
 {
 	int r = session_report_losses(session, err);
@@ -85,21 +155,12 @@ int session_report_end(struct session *session, const char *reason, struct err *
 		int ended = session->callbacks.on_end(session->callbacks.user, r < 0 ? NULL : err);
 		r = r < 0 ? r : ended;
 	}
-	size_t n = session->plan.nprobes;
-	struct probe_totals *totals = calloc(n ? n : 1, sizeof(*totals));
-	if (!totals)
-		return err_nomem(err);
-	for (size_t i = 0; i < n; i++)
-		session_probe_totals(session, i, &totals[i]);
-	struct sink_end end = {
-	        .probes = totals,
-	        .nprobes = n,
-	        .mappings_lost = session->procs ? proc_table_lost(session->procs) : 0,
-	        .reason = reason ? reason : "done",
-	        .seconds = (double)(now_ns(CLOCK_MONOTONIC) - session->started) / 1e9,
-	};
+	struct sink_end end;
+	int described = describe_end(session, reason, &end, r < 0 ? NULL : err);
+	if (described < 0)
+		return described;
 	int finished = finish_outputs(session, &end, r < 0 ? NULL : err);
 	log_surprises(session);
-	free(totals);
+	free((void *)end.probes);
 	return r < 0 ? r : finished;
 }

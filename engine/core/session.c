@@ -329,6 +329,7 @@ int session_stop(struct session *session, const char *reason, struct err *err)
 {
 	if (session->state != SESSION_RUNNING && session->state != SESSION_OVER)
 		return 0;
+	session_look(session);
 	int drained = loop_drain(session, err);
 	session->state = SESSION_STOPPED;
 	int reported = session_report_end(session, reason ? reason : session->over_reason, drained < 0 ? NULL : err);

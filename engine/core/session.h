@@ -86,6 +86,10 @@ int session_attach(struct session *session, struct err *err);
 int session_fd(const struct session *session);
 int session_dispatch(struct session *session, int timeout_ms, int max_events, struct err *err);
 void session_wake(struct session *session);
+/* Asks sinks that tell a state (open …) for it, as of now. */
+int session_report(struct session *session, const char *reason, struct err *err);
+/* The same without tracing, as all that the session does. */
+int session_snapshot(struct session *session, struct err *err);
 int session_stop(struct session *session, const char *reason, struct err *err);
 const char *session_over_reason(const struct session *session);
 

@@ -101,6 +101,7 @@ int plan_attach(struct session *session, struct err *err);
 /* What sinks are told of the run; it borrows from the session and from `name`. */
 struct utsname;
 struct sink_meta plan_meta(const struct session *session, struct utsname *name);
+int plan_open_outputs(struct session *session, struct err *err);
 /* Compiles what plan_generate() made; the caller frees *ret_data. */
 int plan_compile(struct session *session, int output, void **ret_data, size_t *ret_len, struct err *err);
 
@@ -111,9 +112,12 @@ void loop_close(struct session *session);
 int loop_watch(struct session *session, int fd, struct err *err);
 /* Handles what is left in the ring, up to a bound, when the trace is over. */
 int loop_drain(struct session *session, struct err *err);
+/* Handles what has been sent by now; the trace goes on. */
+int loop_catch_up(struct session *session, struct err *err);
 
 /* report.c: losses while it runs, totals at the end. */
 int session_report_losses(struct session *session, struct err *err);
+void session_look(struct session *session); /* sinks: a report will be asked for */
 int session_report_end(struct session *session, const char *reason, struct err *err);
 
 /* event.c: one record to callbacks and sinks; writing out what sinks hold. The first failure within a round is kept. */

@@ -157,12 +157,13 @@ RILLE_API int rille_add_probe(rille *r, const struct rille_probe *probe);
 RILLE_API int rille_set_param(rille *r, const char *name, const char *value);
 /* Names: "filter" (expression joined to every probe's where), "stack" ("user", "kernel", "both"), "depth", "limit" (events),
  * "fields" ("fd,inode"), "color" ("yes", "no"), "timestamp" ("time", "iso", "epoch", "delta", "none"), "addresses" ("yes"),
- * "top" (places shown by the format "top", 0 = all), "follow" ("no": children of the target are not traced), "signatures" ("yes"). */
+ * "top" (places shown by the format "top", 0 = all), "follow" ("no": children of the target are not traced), "signatures" ("yes").
+ * Of the formats "open": "open-by" ("site": grouped by creation point; "fd"), "open-fd" and "open-inode" (only these, "4,7"). */
 RILLE_API int rille_set(rille *r, const char *name, const char *value);
 RILLE_API int rille_target_pid(rille *r, int pid);
 RILLE_API int rille_target_comm(rille *r, const char *comm);
 RILLE_API int rille_target_uid(rille *r, uint32_t uid);
-/* format: "text", "jsonl", "csv", "perf-script", or, written at the end, "top", "folded", "flamegraph", "speedscope", "pprof"; path NULL: descriptor `fd`, which stays the caller's. */
+/* format: "text", "jsonl", "csv", "perf-script", or, written at the end, "open", "open-jsonl", "top", "folded", "flamegraph", "speedscope", "pprof"; path NULL: descriptor `fd`, which stays the caller's. */
 RILLE_API int rille_add_output(rille *r, const char *format, const char *path, int fd);
 
 /* Everything short of the kernel: names, types, generated code. Needs root only for tracepoints' formats. */
@@ -181,6 +182,12 @@ RILLE_API int rille_dispatch(rille *r, int timeout_ms, int max_events);
 RILLE_API const char *rille_over_reason(const rille *r);
 /* Makes a waiting rille_dispatch() return. Safe from threads and signal handlers. */
 RILLE_API void rille_wake(rille *r);
+/* Asks the outputs that tell a state, as of now, while the trace goes on: "open" and "open-jsonl" list what is open. The
+ * others have nothing to say before the end. `reason` is told with it, NULL = "asked". */
+RILLE_API int rille_report(rille *r, const char *reason);
+/* Instead of rille_attach(), without a script and without tracing: what such outputs can see of the targets (none named:
+ * of every process) from outside, once. The handle is stopped then. */
+RILLE_API int rille_snapshot(rille *r);
 /* The report: last events, on_end, totals to the outputs; then detaches. `reason` is told in the report, NULL = "done". */
 RILLE_API int rille_stop(rille *r, const char *reason);
 

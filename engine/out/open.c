@@ -30,9 +30,12 @@ static void open_open(struct sink *sink, const struct sink_meta *meta)
 	}
 	if (meta->npids)
 		memcpy(pids, meta->pids, meta->npids * sizeof(*pids));
-	state->meta =
-	        (struct sink_meta){.pids = pids, .npids = meta->npids, .follow = meta->follow, .traced = meta->traced};
-	state->table.all = !meta->npids;
+	state->meta = (struct sink_meta){.pids = pids,
+	        .npids = meta->npids,
+	        .follow = meta->follow,
+	        .traced = meta->traced,
+	        .filtered = meta->filtered};
+	state->table.all = !meta->npids && !meta->filtered;
 	sink->state = state;
 }
 

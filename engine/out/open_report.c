@@ -73,7 +73,7 @@ static void look_at_targets(struct open_report *report, const struct open_table 
 	for (size_t i = 0; i < meta->npids; i++)
 		look_at(report, meta->pids[i], !meta->traced);
 	size_t named = report->nlisted;
-	if (!meta->follow)
+	if (!meta->follow && !meta->filtered)
 		return;
 	for (const struct open_process *process = table->processes; process; process = process->hh.next)
 		if (!is_listed(report, named, process->pid))
@@ -97,7 +97,7 @@ static void read_sockets(struct open_report *report)
 
 void open_report_list(struct open_report *report, const struct open_table *table, const struct sink_meta *meta)
 {
-	if (meta->npids)
+	if (meta->npids || meta->filtered)
 		look_at_targets(report, table, meta);
 	else
 		look_at_all(report);

@@ -63,6 +63,7 @@ struct sink_meta {
 	const pid_t *pids;
 	size_t npids;
 	bool follow, traced;
+	bool filtered; /* only of threads of a name or a user */
 };
 
 struct probe_totals {
