@@ -19,15 +19,17 @@
 
   // --- the tree ---
 
-  const count = data.nodes.length / 4;
+  const stride = 3 + data.weights.length;
+  const count = data.nodes.length / stride;
   const parents = new Int32Array(count), frames = new Int32Array(count), lines = new Int32Array(count);
-  const own = new Float64Array(count); // stacks that end at a node
+  const own = data.weights.map(() => new Float64Array(count)); // of the stacks that end at a node
   const depths = new Int32Array(count);
   for (let i = 0; i < count; i++) {
-    parents[i] = data.nodes[4 * i] - 1;
-    frames[i] = data.nodes[4 * i + 1];
-    lines[i] = data.nodes[4 * i + 2];
-    own[i] = data.nodes[4 * i + 3];
+    const at = stride * i;
+    parents[i] = data.nodes[at] - 1;
+    frames[i] = data.nodes[at + 1];
+    lines[i] = data.nodes[at + 2];
+    own.forEach((weights, w) => { weights[i] = data.nodes[at + 3 + w]; });
     depths[i] = parents[i] < 0 ? 1 : depths[parents[i]] + 1;
   }
   const children = new Map(); // node → its children, made when first asked for
@@ -55,14 +57,16 @@
   })();
 
   let totals = new Float64Array(count), whole = 0; // of the chosen weight and call
+  let weight = 0; // which of data.weights
 
   function weigh() {
     const call = $("call").value;
+    weight = Number($("weight").value || 0);
     totals = new Float64Array(count);
     whole = 0;
     for (let i = count - 1; i >= 0; i--) {
       const frame = data.frames[frames[i]];
-      if (own[i] && (!call || frame[0] === call)) totals[i] += own[i];
+      if (own[weight][i] && (!call || frame[0] === call)) totals[i] += own[weight][i];
       if (parents[i] >= 0) totals[parents[i]] += totals[i];
       else whole += totals[i];
     }
@@ -105,7 +109,8 @@
     return lines[node] < 0 ? `${file} (several lines)` : file;
   }
 
-  const amount = (node) => `${plural(totalOf(node), "event")}, ${percent(totalOf(node))}`;
+  const weighed = (n) => plural(n, data.weights[weight]);
+  const amount = (node) => `${weighed(totalOf(node))}, ${percent(totalOf(node))}`;
 
   // --- state ---
 
@@ -171,7 +176,7 @@
     if (box.more !== undefined) {
       e.className = "narrow";
       e.setAttribute("role", "none");
-      e.dataset.more = `${plural(box.more, "frame")} too narrow to draw, ${plural(box.events, "event")}`;
+      e.dataset.more = `${plural(box.more, "frame")} too narrow to draw, ${weighed(box.events)}`;
       return e;
     }
     const { node } = box;
@@ -294,6 +299,7 @@
 
   const isUnder = (leaf, node) => node === ALL || (orders[leaf] >= orders[node] && orders[leaf] <= lasts[node]);
 
+  const stillOpen = new Set(data.open); // numbers of events
   let listed = [], shown = 0; // events of the selected frame
 
   function select(node) {
@@ -307,7 +313,7 @@
     $("facts").replaceChildren();
     fact("Kind", KINDS[kindOf(node)] + (isInlined(node) ? ", inlined" : ""));
     if (sourceOf(node)) fact(lines[node] ? "Source" : "File", sourceOf(node));
-    fact("Events", `${number(totalOf(node))} (${percent(totalOf(node))})`);
+    fact(weight ? "Open descriptors" : "Events", `${number(totalOf(node))} (${percent(totalOf(node))})`);
     fillPath(node);
     fillEvents(node);
   }
@@ -328,14 +334,22 @@
 
   function fillEvents(node) {
     const call = $("call").value;
-    listed = data.events.filter((event) => isUnder(event[0], node) && (!call || data.probes[event[1]].name === call));
+    listed = data.events.filter((event, i) => isUnder(event[0], node) && (!weight || stillOpen.has(i)) &&
+      (!call || data.probes[event[1]].name === call));
     shown = 0;
     $("events").replaceChildren();
-    const left = totalOf(node) - listed.length;
-    $("events-note").textContent = left > 0
-      ? `${plural(listed.length, "event")} of ${number(totalOf(node))}: the others, ${number(left)}, were only counted.`
-      : plural(listed.length, "event") + ".";
+    $("events-title").textContent = weight ? "Events whose descriptors are still open" : "Events";
+    noteEvents(node);
     showEvents();
+  }
+
+  /* One event can make two descriptors, so of what is open only events can be counted, not what they lack. */
+  function noteEvents(node) {
+    const left = totalOf(node) - listed.length;
+    let note = `${plural(listed.length, "event")}.`;
+    if (weight) note = `${plural(listed.length, "event")}; of each stack, the first are kept in full.`;
+    else if (left > 0) note = `${plural(listed.length, "event")} of ${number(totalOf(node))}: the others, ${number(left)}, were only counted.`;
+    $("events-note").textContent = note;
   }
 
   function row(kind, cells) {
@@ -420,7 +434,7 @@
     found.sort((a, b) => orders[a] - orders[b]);
     $("next").disabled = $("previous").disabled = !found.length;
     $("found").textContent = found.length
-      ? `${plural(found.length, "frame")} ${found.length === 1 ? "matches" : "match"}: ${plural(events, "event")}, ${percent(events)}`
+      ? `${plural(found.length, "frame")} ${found.length === 1 ? "matches" : "match"}: ${weighed(events)}, ${percent(events)}`
       : "no frame matches";
   }
 
@@ -545,7 +559,7 @@
     say(flame ? "The root is at the bottom" : "The root is at the top");
   }
 
-  function onCall() {
+  function onWeight() {
     weigh();
     if (!totalOf(zoomed)) {
       trail.length = 0;
@@ -554,6 +568,7 @@
     }
     tellFound();
     render();
+    $("empty").hidden = whole > 0;
     if (selected !== null) select(totalOf(selected) ? selected : ALL);
     say(`${$("call").value || "All calls"}: ${amount(ALL)}`);
   }
@@ -593,7 +608,8 @@
     $("flip").addEventListener("click", flip);
     $("reset").addEventListener("click", reset);
     $("more").addEventListener("click", showEvents);
-    $("call").addEventListener("change", onCall);
+    $("call").addEventListener("change", onWeight);
+    $("weight").addEventListener("change", onWeight);
     $("help").addEventListener("click", () => {
       $("keys").hidden = !$("keys").hidden;
       $("help").setAttribute("aria-expanded", String(!$("keys").hidden));
@@ -623,6 +639,7 @@
       `${data.started.slice(0, 19).replace("T", " ")} UTC`, `${data.seconds.toFixed(1)} s`, data.host,
       data.kernel ? `Linux ${data.kernel}` : "", data.argv.join(" "), `rille ${data.version}`,
     ].filter(Boolean).join(" · ");
+    if (data.openOthers) warn(`${plural(data.openOthers, "open descriptor")} of further stacks are not drawn.`);
     if (data.others) warn(`${plural(data.others, "event")} of further stacks did not fit into memory and are not drawn.`);
     for (const loss of data.losses) {
       if (loss.lost) warn(`${loss.probe}: ${plural(loss.lost, "event")} were lost: this picture may be incomplete.`);
@@ -640,6 +657,11 @@
     }));
   }
 
+  function fillWeights() {
+    $("weight").append(...data.weights.map((name, i) => new Option(i ? "still open" : "events", i)));
+    $("weight-box").hidden = data.weights.length < 2;
+  }
+
   function fillCalls() {
     const names = [...new Set(data.probes.map((probe) => probe.name))];
     const used = new Set(data.frames.map((frame) => frame[0]));
@@ -651,6 +673,7 @@
 
   fillHead();
   fillLegend();
+  fillWeights();
   fillCalls();
   weigh();
   listen();

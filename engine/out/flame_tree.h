@@ -18,7 +18,7 @@ struct flame_node {
 	uint32_t number; /* 0, 1, 2 …: a parent's is smaller than its children's */
 	int32_t line;    /* 0 = not known */
 	uint64_t count;  /* of the stacks that end here */
-	int64_t open;    /* of these, what was made and not closed */
+	uint64_t open;   /* descriptors that they made and that are open still */
 	uint32_t kept;   /* of their events, those that are kept in full */
 	UT_hash_handle hh;
 };

@@ -6,6 +6,9 @@
  * they are one box, as people expect. What does not fit into memory is a number that the page shows, so that all counts
  * add up to the events.
  *
+ * Where events tell what happens to descriptors (the recipe `fds`), there is a second weight: how many descriptors a
+ * stack made that are open still.
+ *
  * Of each stack the first events are kept in full, for who wants to know which descriptor, when and by whom. How many
  * are not kept is the difference to the count, which the page says.
  *
@@ -14,6 +17,7 @@
  * nothing run but the page's own script. */
 #include "engine/base/embed.h"
 #include "engine/base/grow.h"
+#include "engine/out/flame_open.h"
 #include "engine/out/flame_tree.h"
 #include "engine/out/folded_text.h"
 #include "engine/out/format.h"
@@ -42,9 +46,11 @@ struct way {
 };
 
 struct kept_event {
-	uint32_t leaf;
-	uint32_t len; /* of its JSON, one behind the other in `details` */
+	uint32_t len;  /* of its JSON, one behind the other in `details` */
+	uint32_t open; /* descriptors that it made and that are open still */
 };
+
+enum { NOT_KEPT = UINT32_MAX };
 
 struct flamegraph {
 	struct flame_tree tree;
@@ -53,6 +59,7 @@ struct flamegraph {
 	struct kept_event *events;
 	size_t nevents, events_cap;
 	struct text details;
+	struct flame_open *open; /* NULL: the events do not tell */
 	struct text name, json, about;
 	uint64_t total, others;
 	const struct probe_schema *probes;
@@ -182,15 +189,15 @@ static void add_values(struct sink *sink, struct flamegraph *flame, struct text 
 	}
 }
 
-/* [leaf,probe,"time",pid,tid,"comm",values…] */
-static void keep(struct sink *sink, struct flamegraph *flame, struct flame_node *leaf, const struct event *event)
+/* [leaf,probe,"time",pid,tid,"comm",values…]. Returns its number, or NOT_KEPT. */
+static uint32_t keep(struct sink *sink, struct flamegraph *flame, struct flame_node *leaf, const struct event *event)
 {
 	const struct rille_record *record = event->record;
 	struct text *out = &flame->details;
 	size_t start = out->len;
 	if (leaf->kept >= MAX_EVENTS_OF_STACK || flame->nevents >= MAX_EVENTS || start > MAX_EVENT_BYTES ||
 	        grow(&flame->events, &flame->events_cap, flame->nevents + 1, sizeof(*flame->events)) < 0)
-		return;
+		return NOT_KEPT;
 	add_number(out, "[", leaf->number);
 	add_number(out, ",", event->probe->index);
 	text_adds(out, ",\"");
@@ -207,10 +214,11 @@ static void keep(struct sink *sink, struct flamegraph *flame, struct flame_node 
 	if (out->failed) { /* one event less is kept, and the page says so */
 		out->failed = false;
 		out->len = start;
-		return;
+		return NOT_KEPT;
 	}
-	flame->events[flame->nevents++] = (struct kept_event){leaf->number, (uint32_t)(out->len - start)};
+	flame->events[flame->nevents].len = (uint32_t)(out->len - start);
 	leaf->kept++;
+	return (uint32_t)flame->nevents++;
 }
 
 static void flame_event(struct sink *sink, struct event *event)
@@ -222,12 +230,16 @@ static void flame_event(struct sink *sink, struct event *event)
 	}
 	struct flame_node *leaf = leaf_of(flame, event);
 	flame->total++;
-	if (!leaf) {
+	if (!leaf) { /* a descriptor that it closes is closed all the same */
 		flame->others++;
+		if (flame->open)
+			flame_open_event(flame->open, event, UINT64_MAX);
 		return;
 	}
 	leaf->count++;
-	keep(sink, flame, leaf, event);
+	uint64_t number = keep(sink, flame, leaf, event);
+	if (flame->open)
+		flame_open_event(flame->open, event, number << 32 | leaf->number);
 }
 
 /* --- the file --- */
@@ -293,7 +305,46 @@ static void add_frames(struct sink *sink, const struct flamegraph *flame)
 	text_adds(&sink->out.buffer, "],\n");
 }
 
-/* Four numbers a node: its parent's number + 1 (0 = none), its frame, its line, its count. */
+/* The leaves by their numbers, for as long as what is open is counted. */
+struct open_count {
+	struct flamegraph *flame;
+	struct flame_node **nodes;
+	size_t n;
+	uint64_t others;
+};
+
+static void count_one(void *user, uint64_t tag)
+{
+	struct open_count *count = user;
+	uint32_t leaf = (uint32_t)tag, event = (uint32_t)(tag >> 32);
+	if (leaf >= count->n) {
+		count->others++;
+		return;
+	}
+	count->nodes[leaf]->open++;
+	if (event < count->flame->nevents)
+		count->flame->events[event].open++;
+}
+
+/* Returns how many open descriptors were made by stacks that did not fit. */
+static uint64_t count_open(struct sink *sink, struct flamegraph *flame)
+{
+	struct open_count count = {.flame = flame};
+	struct flame_node **nodes = calloc(HASH_COUNT(flame->tree.list) + 1, sizeof(struct flame_node *));
+	if (!nodes) {
+		sink->out.buffer.failed = true;
+		return 0;
+	}
+	count.nodes = nodes;
+	for (struct flame_node *node = flame->tree.list; node; node = node->hh.next)
+		nodes[count.n++] = node;
+	if (flame_open_each(flame->open, count_one, &count) < 0)
+		sink->out.buffer.failed = true;
+	free(nodes);
+	return count.others;
+}
+
+/* Of each node its parent's number + 1 (0 = none), its frame, its line, and its weights. */
 static void add_nodes(struct sink *sink, const struct flamegraph *flame)
 {
 	struct text *out = &sink->out.buffer;
@@ -305,6 +356,8 @@ static void add_nodes(struct sink *sink, const struct flamegraph *flame)
 		text_addc(out, ',');
 		text_addi(out, node->line);
 		add_number(out, ",", node->count);
+		if (flame->open)
+			add_number(out, ",", node->open);
 		if (node->number % 32 == 31)
 			text_addc(out, '\n');
 		writer_commit(&sink->out);
@@ -322,6 +375,15 @@ static void add_events(struct sink *sink, const struct flamegraph *flame)
 		text_add(out, at, flame->events[i].len);
 		writer_commit(&sink->out);
 	}
+	text_adds(out, "],\n\"open\":[");
+	const char *sep = "";
+	for (size_t i = 0; i < flame->nevents; i++) {
+		if (!flame->events[i].open)
+			continue;
+		text_adds(out, sep);
+		sep = ",";
+		text_addu(out, i);
+	}
 	text_adds(out, "]}\n");
 }
 
@@ -330,8 +392,13 @@ static void flame_end(struct sink *sink, const struct sink_end *end)
 	struct flamegraph *flame = sink->state;
 	if (!flame)
 		return;
+	uint64_t open_others = flame->open ? count_open(sink, flame) : 0;
 	text_add(&sink->out.buffer, flamegraph_page[0].data, flamegraph_page[0].len);
 	add_about(sink, flame, end);
+	text_adds(&sink->out.buffer,
+	        flame->open ? "\"weights\":[\"event\",\"open descriptor\"],\n" : "\"weights\":[\"event\"],\n");
+	add_number(&sink->out.buffer, "\"openOthers\":", open_others);
+	text_adds(&sink->out.buffer, ",\n");
 	add_frames(sink, flame);
 	add_nodes(sink, flame);
 	add_events(sink, flame);
@@ -346,6 +413,8 @@ static void flame_open(struct sink *sink, const struct sink_meta *meta)
 	struct text *out = &flame->about;
 	flame->probes = meta->probes;
 	flame->nprobes = meta->nprobes;
+	if (flame_open_new(&flame->open, meta->probes, meta->nprobes) < 0)
+		sink->out.buffer.failed = true;
 	add_member(out, "{\"version\":", meta->version);
 	add_member(out, ",\"script\":", meta->script);
 	add_member(out, ",\"host\":", meta->host);
@@ -368,6 +437,7 @@ static void flame_close(struct sink *sink)
 		HASH_DEL(flame->ways, way);
 		free(way);
 	}
+	flame_open_free(flame->open);
 	flame_tree_fini(&flame->tree);
 	numbering_fini(&flame->frames);
 	free(flame->events);

@@ -95,6 +95,7 @@ struct open_maker *open_maker_new(struct open_table *table, struct event *event)
 	maker->nsecs = event->record->nsecs;
 	maker->wall_nsecs = event->wall_nsecs;
 	maker->probe = event->probe;
+	maker->tag = table->tag;
 	memcpy(maker->comm, event->record->comm, sizeof(maker->comm));
 	maker->comm[sizeof(maker->comm) - 1] = 0;
 	maker->site = site_of(table, event);

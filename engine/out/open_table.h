@@ -27,6 +27,7 @@ struct open_maker {
 	int64_t wall_nsecs;
 	const struct probe_schema *probe;
 	struct open_site *site; /* NULL: not kept, there were too many */
+	uint64_t tag;           /* what open_table.tag was then */
 	char comm[RILLE_COMM];
 };
 
@@ -102,6 +103,7 @@ struct open_table {
 	bool all;                   /* every process is traced */
 	struct open_fields *fields; /* open_fields.c: where events keep what; one a probe */
 	size_t nfields;
+	uint64_t tag; /* of the event at hand, for whoever keeps the table: makers remember it */
 };
 
 /* What an event says, whatever probe it is of. Arrays of one element where the event has one descriptor. */
