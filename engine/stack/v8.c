@@ -36,11 +36,16 @@ static bool may_have_v8(const char *path)
 	return false;
 }
 
-static void read_blob(struct v8 *v8, struct module *module)
+/* Where the embedded builtins are in `code`, the binary's executable mapping. Older builds have a pointer of the same
+ * name in their data: then it is as if there were none. */
+static void read_blob(struct v8 *v8, struct module *module, const struct mapping *code)
 {
 	uint32_t size = 0;
 	uint64_t size_at = module_lookup(module, "v8_Default_embedded_blob_code_size_");
+	uint64_t first = module_address(module, code, code->start);
 	v8->blob = module_lookup(module, "v8_Default_embedded_blob_code_");
+	if (v8->blob < first || v8->blob - first >= code->end - code->start)
+		v8->blob = 0;
 	if (!v8->blob || !size_at || module_read(module, size_at, &size, sizeof(size)))
 		v8->blob = 0;
 	v8->blob_end = v8->blob + size;
@@ -79,7 +84,7 @@ static void *v8_attach(struct process *process, struct memory *memory, struct in
 		v8->layout = layout;
 		v8->names = names;
 		v8->module = module;
-		read_blob(v8, module);
+		read_blob(v8, module, &mappings[i]);
 		read_opcodes(v8, module);
 		return v8;
 	}
@@ -96,7 +101,7 @@ static void v8_detach(void *state)
 	free(v8);
 }
 
-/* A shared libnode shows no symbol of the blob. There its code is what has no unwind information. */
+/* Where no symbol leads to the blob, as in a shared libnode, its code is what has no unwind information. */
 static bool in_blob(const struct v8 *v8, uint64_t pc, const struct mapping *mapping, const struct module *module)
 {
 	if (!mapping || mapping->flags & MAPPING_ANON || module != v8->module)

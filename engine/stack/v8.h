@@ -38,11 +38,16 @@ struct v8_layout {
 	int32_t scope_position; /* of the start position from the first slot; 0 = behind the names, wherever that is */
 	int32_t bytecode_positions, bytecode_data;
 	int32_t code_data, code_positions, code_start, code_flags, code_size;
-	bool code_inline; /* a Code object has its instructions in itself, at code_start */
+	bool positions_breakable; /* two flags, not one, with each code offset of a position table */
+	bool code_inline;         /* a Code object has its instructions in itself, at code_start */
 	int32_t deopt_inlined, deopt_literals, deopt_shared, deopt_inlining;
 	/* instance types and tags */
 	int32_t type_function, type_shared, type_scope, type_script, type_bytecode, type_code, type_array,
 	        type_weak_array, type_bytes;
+	/* their counterparts in trusted space, where newer builds keep what machine code relies on */
+	int32_t type_trusted_array, type_protected_array, type_trusted_weak_array, type_protected_weak_array,
+	        type_trusted_bytes, type_shared_wrapper;
+	int32_t code_wrapper, bytecode_wrapper; /* there in builds with a trusted space */
 	int32_t first_nonstring, string_representation, string_encoding, one_byte;
 	int32_t seq_string, cons_string, external_string, sliced_string, thin_string;
 	int32_t kind_mask, kind_shift, kind_baseline;
@@ -53,9 +58,9 @@ enum { V8_MAX_LINES = 1 << 18, V8_MAX_TABLE = 1 << 20, V8_MAX_OPCODES = 256, V8_
 struct v8 {
 	struct v8_layout layout;
 	struct intern *names;
-	struct module *module; /* the binary that V8 is linked into */
-	uint64_t blob, blob_end;     /* embedded builtins, virtual addresses of that ELF file; 0 = not known */
-	uint8_t *opcode_sizes;       /* [3][opcodes]: plain, Wide, ExtraWide */
+	struct module *module;   /* the binary that V8 is linked into */
+	uint64_t blob, blob_end; /* embedded builtins, virtual addresses of that ELF file; 0 = not known */
+	uint8_t *opcode_sizes;   /* [3][opcodes]: plain, Wide, ExtraWide */
 	uint32_t opcodes;
 	struct v8_function *functions;
 	struct v8_script *scripts;
@@ -86,6 +91,18 @@ static inline bool v8_is_smi(uint64_t word)
 static inline int32_t v8_smi(uint64_t word)
 {
 	return (int32_t)(word >> 32);
+}
+static inline bool v8_is_bytes(const struct v8_layout *l, uint16_t type)
+{
+	return type == l->type_bytes || type == l->type_trusted_bytes;
+}
+static inline bool v8_is_array(const struct v8_layout *l, uint16_t type)
+{
+	return type == l->type_array || type == l->type_trusted_array || type == l->type_protected_array;
+}
+static inline bool v8_is_weak_array(const struct v8_layout *l, uint16_t type)
+{
+	return type == l->type_weak_array || type == l->type_trusted_weak_array || type == l->type_protected_weak_array;
 }
 static inline bool v8_is_object(uint64_t word)
 {
@@ -120,7 +137,7 @@ struct v8_cursor {
 uint64_t v8_uvlq(struct v8_cursor *cursor);
 int64_t v8_vlq(struct v8_cursor *cursor);
 /* A table's entry for a code offset: bit 0 external, then 30 bits of position + 1, then 16 of inlining id. */
-uint64_t v8_position_at(const uint8_t *table, size_t len, int64_t offset);
+uint64_t v8_position_at(const struct v8_layout *layout, const uint8_t *table, size_t len, int64_t offset);
 
 struct v8_code;
 /* The Code object that holds pc: by the cache, through the JSFunction's own code (0 = unknown), or by looking backwards

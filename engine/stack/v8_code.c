@@ -60,13 +60,22 @@ int64_t v8_vlq(struct v8_cursor *cursor)
 	return (int64_t)(value >> 1 ^ -(value & 1));
 }
 
-uint64_t v8_position_at(const uint8_t *table, size_t len, int64_t offset)
+/* The next code offset's difference. Its sign says whether a statement begins here; since V8 14 two bits below it say
+ * that, and whether a debugger may stop here. */
+static uint64_t next_step(const struct v8_layout *layout, struct v8_cursor *cursor)
+{
+	if (layout->positions_breakable)
+		return v8_uvlq(cursor) >> 2;
+	int64_t step = v8_vlq(cursor);
+	return step >= 0 ? (uint64_t)step : ~(uint64_t)step;
+}
+
+uint64_t v8_position_at(const struct v8_layout *layout, const uint8_t *table, size_t len, int64_t offset)
 {
 	struct v8_cursor cursor = {.p = table, .end = table + len};
 	uint64_t at = UINT64_MAX, position = 0; /* modulo 2^64: differences may be hostile */
 	while (cursor.p < cursor.end) {
-		int64_t step = v8_vlq(&cursor); /* its sign says whether a statement begins here */
-		at += step >= 0 ? (uint64_t)step : ~(uint64_t)step;
+		at += next_step(layout, &cursor);
 		if (cursor.failed || (int64_t)at > offset)
 			break;
 		uint64_t change = (uint64_t)v8_vlq(&cursor);
@@ -161,14 +170,24 @@ static void read_inlined(struct v8 *v8, struct memory *memory, struct v8_code *c
 	if (!v8_is_smi(inlined) || v8_smi(inlined) <= 0)
 		return;
 	if (!v8_object(v8, memory, element(v8, data, n, l->deopt_literals), &array) ||
-	        (array.type != l->type_weak_array && array.type != l->type_array))
+	        (!v8_is_weak_array(l, array.type) && !v8_is_array(l, array.type)))
 		return;
 	code->literals = (uint64_t *)v8_array(v8, memory, &array, 8, V8_MAX_TABLE, &count);
 	if (!code->literals)
 		return;
 	code->ninlined = (uint32_t)v8_smi(inlined) < count ? (uint32_t)v8_smi(inlined) : count;
-	if (v8_object(v8, memory, element(v8, data, n, l->deopt_inlining), &array) && array.type == l->type_bytes)
+	if (v8_object(v8, memory, element(v8, data, n, l->deopt_inlining), &array) && v8_is_bytes(l, array.type))
 		code->inlining = v8_array(v8, memory, &array, 1, V8_MAX_TABLE, &code->ninlining);
+}
+
+/* Trusted objects point to others through a wrapper. */
+static uint64_t unwrap(struct v8 *v8, struct memory *memory, uint64_t tagged)
+{
+	struct v8_object object;
+	bool failed = false;
+	if (!v8_object(v8, memory, tagged, &object) || object.type != v8->layout.type_shared_wrapper)
+		return tagged;
+	return memory_u64(memory, object.address + 8, &failed);
 }
 
 static void read_code(struct v8 *v8, struct memory *memory, struct v8_code *code)
@@ -176,16 +195,16 @@ static void read_code(struct v8 *v8, struct memory *memory, struct v8_code *code
 	struct v8_object object;
 	uint32_t n;
 	code_clear(code);
-	if (v8_object(v8, memory, code->identity.positions, &object) && object.type == v8->layout.type_bytes)
+	if (v8_object(v8, memory, code->identity.positions, &object) && v8_is_bytes(&v8->layout, object.type))
 		code->positions = v8_array(v8, memory, &object, 1, V8_MAX_TABLE, &code->npositions);
 	if (kind_of(v8, &code->identity) == v8->layout.kind_baseline)
 		return; /* the word is its bytecode array */
-	if (!v8_object(v8, memory, code->identity.data, &object) || object.type != v8->layout.type_array)
+	if (!v8_object(v8, memory, code->identity.data, &object) || !v8_is_array(&v8->layout, object.type))
 		return;
 	uint64_t *data = (uint64_t *)v8_array(v8, memory, &object, 8, V8_MAX_TABLE, &n);
 	if (!data)
 		return;
-	code->shared = element(v8, data, n, v8->layout.deopt_shared);
+	code->shared = unwrap(v8, memory, element(v8, data, n, v8->layout.deopt_shared));
 	read_inlined(v8, memory, code, data, n);
 	free(data);
 }
@@ -314,12 +333,12 @@ int32_t v8_bytecode_position(struct v8 *v8, struct memory *memory, const struct 
 	struct v8_object table;
 	uint32_t len;
 	if (!v8_slot(v8, memory, bytecodes->address + v8->layout.bytecode_positions, &table) ||
-	        table.type != v8->layout.type_bytes)
+	        !v8_is_bytes(&v8->layout, table.type))
 		return -1; /* positions are collected when a stack trace first needs them */
 	uint8_t *data = v8_array(v8, memory, &table, 1, V8_MAX_TABLE, &len);
 	if (!data)
 		return -1;
-	int32_t position = script_position(v8_position_at(data, len, offset));
+	int32_t position = script_position(v8_position_at(&v8->layout, data, len, offset));
 	free(data);
 	return position;
 }
@@ -409,7 +428,8 @@ bool v8_code_frames(struct v8 *v8, struct walk *walk, struct v8_code *code, uint
 		function = v8_function_get(v8, walk->memory, code->shared);
 	if (!function)
 		return false;
-	uint64_t position = v8_position_at(code->positions, code->npositions, (int64_t)(pc - code->identity.start) - 1);
+	uint64_t position = v8_position_at(
+	        &v8->layout, code->positions, code->npositions, (int64_t)(pc - code->identity.start) - 1);
 	unsigned id = inlining_id(position);
 	for (unsigned n = 0; id; n++) {
 		struct inlining inlining;

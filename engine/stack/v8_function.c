@@ -106,7 +106,7 @@ static void read_line_ends(struct v8 *v8, struct memory *memory, struct v8_scrip
 	uint32_t count;
 	if (v8->layout.script_line_ends <= 0 ||
 	        !v8_slot(v8, memory, script->address + v8->layout.script_line_ends, &array) ||
-	        array.type != v8->layout.type_array)
+	        !v8_is_array(&v8->layout, array.type))
 		return;
 	uint64_t *words = (uint64_t *)v8_array(v8, memory, &array, 8, V8_MAX_LINES * 8ULL, &count);
 	if (!words)

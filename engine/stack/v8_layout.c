@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WORD = 8, MISSING = INT32_MIN };
+enum { WORD = 8, MISSING = INT32_MIN, NO_TYPE = -1 };
 
 struct number {
 	size_t field;         /* in struct v8_layout */
@@ -76,7 +76,8 @@ static const struct number numbers[] = {
         {AT(code_size), {"class_Code__instruction_size__int"}, MISSING},
         {AT(deopt_inlined), {"DeoptimizationDataInlinedFunctionCountIndex"}, 1},
         {AT(deopt_literals), {"DeoptimizationDataLiteralArrayIndex"}, 2},
-        {AT(deopt_shared), {"DeoptimizationDataSharedFunctionInfoIndex"}, 6},
+        {AT(deopt_shared),
+                {"DeoptimizationDataSharedFunctionInfoIndex", "DeoptimizationDataWrappedSharedFunctionInfoIndex"}, 6},
         {AT(deopt_inlining), {"DeoptimizationDataInliningPositionsIndex"}, 7},
         {AT(type_function), {"type_JSFunction__JS_FUNCTION_TYPE"}, MISSING},
         {AT(type_shared), {"type_SharedFunctionInfo__SHARED_FUNCTION_INFO_TYPE"}, MISSING},
@@ -87,6 +88,14 @@ static const struct number numbers[] = {
         {AT(type_array), {"type_FixedArray__FIXED_ARRAY_TYPE"}, MISSING},
         {AT(type_weak_array), {"type_WeakFixedArray__WEAK_FIXED_ARRAY_TYPE"}, MISSING},
         {AT(type_bytes), {"type_ByteArray__BYTE_ARRAY_TYPE"}, MISSING},
+        {AT(type_trusted_array), {"type_TrustedFixedArray__TRUSTED_FIXED_ARRAY_TYPE"}, NO_TYPE},
+        {AT(type_protected_array), {"type_ProtectedFixedArray__PROTECTED_FIXED_ARRAY_TYPE"}, NO_TYPE},
+        {AT(type_trusted_weak_array), {"type_TrustedWeakFixedArray__TRUSTED_WEAK_FIXED_ARRAY_TYPE"}, NO_TYPE},
+        {AT(type_protected_weak_array), {"type_ProtectedWeakFixedArray__PROTECTED_WEAK_FIXED_ARRAY_TYPE"}, NO_TYPE},
+        {AT(type_trusted_bytes), {"type_TrustedByteArray__TRUSTED_BYTE_ARRAY_TYPE"}, NO_TYPE},
+        {AT(type_shared_wrapper), {"type_SharedFunctionInfoWrapper__SHARED_FUNCTION_INFO_WRAPPER_TYPE"}, NO_TYPE},
+        {AT(code_wrapper), {"class_Code__wrapper__Tagged_CodeWrapper_"}, 0},
+        {AT(bytecode_wrapper), {"class_BytecodeArray__wrapper__Tagged_BytecodeWrapper_"}, 0},
         {AT(first_nonstring), {"FirstNonstringType"}, 0x80},
         {AT(string_representation), {"StringRepresentationMask"}, 7},
         {AT(string_encoding), {"StringEncodingMask"}, 8},
@@ -158,9 +167,11 @@ static void fill_in_code_inline(struct v8_layout *l)
 	fill(&l->code_positions, l->code_size - 2 * WORD);
 }
 
-/* The order of a Code object's fields: data, positions, (stream,) start, flags, size. */
+/* The order of a Code object's fields: data, positions, (wrapper, stream,) start, flags, size. */
 static void fill_in_code(struct v8_layout *l)
 {
+	if (l->code_wrapper)
+		fill(&l->code_positions, l->code_wrapper - WORD);
 	if (l->code_positions == MISSING)
 		return;
 	fill(&l->code_data, l->code_positions - WORD);
@@ -174,7 +185,7 @@ static void fill_in(struct v8_layout *l)
 {
 	fill(&l->function_code, l->function_shared + (at_least(l, 11, 7, 368) ? -WORD : 3 * WORD));
 	fill(&l->script_source, l->script_name - WORD);
-	fill(&l->bytecode_positions, l->array_length + 3 * WORD);
+	fill(&l->bytecode_positions, l->bytecode_wrapper ? l->bytecode_wrapper + WORD : l->array_length + 3 * WORD);
 	fill(&l->bytecode_data, l->bytecode_positions + WORD + 14);
 	if (at_least(l, 12, 8, 44))
 		l->scope_position = 3 * WORD;
@@ -206,7 +217,8 @@ int v8_layout_read(struct v8_layout *layout, struct module *module)
 	read_version(layout, module);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		read_number(layout, module, &numbers[i]);
-	layout->code_inline = !module_lookup(module, "v8dbg_parent_InstructionStream__HeapObject");
+	layout->code_inline = !module_lookup(module, "v8dbg_type_InstructionStream__INSTRUCTION_STREAM_TYPE");
+	layout->positions_breakable = at_least(layout, 14, 0, 0);
 	fill_in(layout);
 	return sane(layout) ? 0 : -ENOENT;
 }
