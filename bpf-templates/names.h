@@ -4,7 +4,7 @@
  *
  *     section                     program          attach with                         there when
  *     raw_tp/sys_exit             rille_sys_exit   bpf_raw_tracepoint_open("sys_exit")  any syscall: probe
- *     raw_tp/sys_enter            rille_sys_enter  … "sys_enter"                        a probe's needs_entry is set
+ *     raw_tp/sys_enter            rille_sys_enter  … "sys_enter"                        a probe fires at the entry or needs it
  *     raw_tp/sched_process_fork   rille_fork       … "sched_process_fork"               gen_options.follow
  *     raw_tp/sched_process_exit   rille_exit       … "sched_process_exit"               gen_options.target_pids
  *     tp/CATEGORY/EVENT           rille_tp_INDEX   perf event of type tracepoint,       each tracepoint: probe;

@@ -13,7 +13,7 @@ struct {
 	MAP_TYPE(value, u64);
 } rille_anchors SEC(".maps");
 
-enum { PF_KTHREAD = 0x200000, ABOVE_FIRST_FRAME = 64 };
+enum { PF_KTHREAD = 0x200000, PF_IO_WORKER = 0x10, ABOVE_FIRST_FRAME = 64 };
 
 INLINE bool is_above(u64 end, u64 sp, u64 room)
 {
@@ -77,10 +77,11 @@ SHARED u32 copy_stack(struct rille_ustack *to, char *bytes, struct task_struct *
 	return to->room;
 }
 
-/* What keeps a task's user side from being unwound, as a flag of the record; 0 = nothing. */
+/* What keeps a task's user side from being unwound, as a flag of the record; 0 = nothing. io_uring's workers are threads of
+ * the process that never were in user space. */
 INLINE u32 without_user_side(struct task_struct *task, struct pt_regs *regs)
 {
-	if (LOAD(AT(u32, task, OFF_task_struct__flags)) & PF_KTHREAD)
+	if (LOAD(AT(u32, task, OFF_task_struct__flags)) & (PF_KTHREAD | PF_IO_WORKER))
 		return RILLE_REC_KTHREAD;
 	return LOAD_REG(regs->cs) == USER32_CS ? RILLE_REC_COMPAT : 0;
 }

@@ -22,6 +22,7 @@ int plan_generate(struct session *session, struct err *err)
 		return r;
 	/* The tracer writes and reads for every event: tracing everybody, it must not trace itself. */
 	session->gen_options.self = session->gen_options.target_pids ? 0 : (uint32_t)getpid();
+	session->gen_options.log = &session->log;
 	gen_result_fini(&session->plan);
 	memset(&session->plan, 0, sizeof(session->plan));
 	r = gen_run(&session->spec, &session->gen_options, catalog, &session->plan, err);

@@ -212,6 +212,31 @@ static int check_kptr(struct typer *t, struct expr *call)
 	return 0;
 }
 
+/* A pointer that a kernel structure keeps for the process: an address in the process's memory. */
+static int check_uptr(struct typer *t, struct expr *call)
+{
+	int r = visit_args(t, call);
+	if (r < 0 || (r = want_address(t, call->args[0], true)) < 0)
+		return r;
+	call->type = type_int(8, false);
+	call->type.format = FORMAT_HEX;
+	return 0;
+}
+
+/* The only one that takes anything, and that always has a value. */
+static int check_has(struct typer *t, struct expr *call)
+{
+	int r = visit_args(t, call);
+	if (r < 0)
+		return r;
+	const struct type *type = &call->args[0]->type;
+	if (!type_is_number(type) && type->kind != TYPE_KPTR)
+		return typer_fail(
+		        t, call->args[0], "type-mismatch", "a number is needed here, and this is %s", type_name(type));
+	call->type = (struct type){.kind = TYPE_BOOL, .width = 1};
+	return 0;
+}
+
 static int check_messages(struct typer *t, struct expr *call)
 {
 	int r = visit_args(t, call);
@@ -240,6 +265,7 @@ static const struct function functions[] = {
         {"fd_inode", "fd_inode(descriptor)", 1, 1, check_of_file, emit_fd_inode, 8, false},
         {"fd_kind", "fd_kind(descriptor)", 1, 1, check_of_file, emit_fd_kind, 1, false},
         {"fd_path", "fd_path(descriptor)", 1, 1, check_path, emit_fd_path},
+        {"has", "has(number)", 1, 1, check_has, emit_has},
         {"kptr", "kptr(address, \"structure\")", 2, 2, check_kptr, emit_kptr},
         {"kstr", "kstr(address[, most])", 1, 2, check_kstr, emit_kstr},
         {"s16", "s16(address[, count])", 1, 2, check_read, emit_read, 2, true, true, emit_array_block},
@@ -254,6 +280,7 @@ static const struct function functions[] = {
         {"u32", "u32(address[, count])", 1, 2, check_read, emit_read, 4, false, true, emit_array_block},
         {"u64", "u64(address[, count])", 1, 2, check_read, emit_read, 8, false, true, emit_array_block},
         {"u8", "u8(address[, count])", 1, 2, check_read, emit_read, 1, false, true, emit_array_block},
+        {"uptr", "uptr(address)", 1, 1, check_uptr, emit_kptr},
 };
 
 const struct function *function_table(size_t *ret_n)

@@ -47,7 +47,19 @@ static int name_schema(struct probe_schema *schema, const struct event_format *f
 	return r < 0 || !schema->event || (format->category && !schema->category) ? err_nomem(err) : 0;
 }
 
-static int add_probe(struct match *m, const struct event_format *format)
+/* Whether an error means that this kernel does not have what an optional probe asks for: then it is no error. */
+static bool may_be_missing(struct match *m, int r)
+{
+	bool other_fields =
+	        m->err->tag && !strcmp(m->err->tag, "unknown-field") && !strncmp(m->spec->on.text, "tracepoint:", 11);
+	if (!m->spec->optional || (r != -ENOENT && r != -ENODEV && !other_fields))
+		return false;
+	log_info(m->gen->options->log, "%s is left out: %s", m->spec->on.text, m->err->message);
+	*m->err = (struct err){0};
+	return true;
+}
+
+static int build_one(struct match *m, const struct event_format *format)
 {
 	struct build build = {.gen = m->gen, .spec = m->spec, .format = format};
 	if (m->gen->ret->nprobes >= MAX_PROBES)
@@ -62,11 +74,29 @@ static int add_probe(struct match *m, const struct event_format *format)
 	        .spec = m->gen->spec,
 	        .probe = build.schema->name,
 	        .kind = build.schema->kind,
+	        .at_entry = m->spec->at_entry,
 	        .format = format};
 	r = build_probe(&build, m->err);
 	build_fini(&build);
-	m->found++;
 	return r;
+}
+
+static int add_probe(struct match *m, const struct event_format *format)
+{
+	size_t before = m->gen->ret->nprobes;
+	m->found++;
+	int r = build_one(m, format);
+	if (r >= 0 || !may_be_missing(m, r))
+		return r;
+	while (m->gen->ret->nprobes > before)
+		probe_schema_fini(&m->gen->ret->probes[--m->gen->ret->nprobes]);
+	return 0;
+}
+
+/* What the catalog does not have. */
+static int not_found(struct match *m, int r)
+{
+	return may_be_missing(m, r) ? 0 : expr_place(&m->spec->on, 0, m->err, r);
 }
 
 static int on_syscall(void *user, const char *name)
@@ -74,7 +104,7 @@ static int on_syscall(void *user, const char *name)
 	struct match *m = user;
 	const struct event_format *format;
 	int r = catalog_syscall(m->gen->catalog, name, &format, m->err);
-	return r < 0 ? expr_place(&m->spec->on, 0, m->err, r) : add_probe(m, format);
+	return r < 0 ? not_found(m, r) : add_probe(m, format);
 }
 
 static int on_tracepoint(void *user, const char *name)
@@ -88,7 +118,7 @@ static int on_tracepoint(void *user, const char *name)
 	memcpy(category, name, (size_t)(colon - name));
 	category[colon - name] = 0;
 	int r = catalog_tracepoint(m->gen->catalog, category, colon + 1, &format, m->err);
-	return r < 0 ? expr_place(&m->spec->on, 0, m->err, r) : add_probe(m, format);
+	return r < 0 ? not_found(m, r) : add_probe(m, format);
 }
 
 static const struct provider {
@@ -129,8 +159,8 @@ static int match_probe(struct match *m)
 			return p->one(m, on + len);
 		int r = p->match(m->gen->catalog, on + len, p->one, m, m->err);
 		if (r < 0)
-			return expr_place(&m->spec->on, 0, m->err, r);
-		if (!m->found)
+			return not_found(m, r);
+		if (!m->found && !m->spec->optional)
 			return expr_error(&m->spec->on, 0, m->err, "unknown-probe", "no probe matches '%s'", on);
 		return 0;
 	}
@@ -172,6 +202,8 @@ static int generate(struct gen *gen)
 		if (r < 0)
 			return r;
 	}
+	if (!gen->ret->nprobes)
+		return err_set(gen->err, -ENOENT, ERR_SCRIPT, "unknown-probe", "this kernel has none of the probes");
 	return gen_source(gen);
 }
 

@@ -2,6 +2,7 @@
 #ifndef RILLE_PROBE_GEN_H
 #define RILLE_PROBE_GEN_H
 
+#include "engine/base/log.h"
 #include "engine/base/text.h"
 #include "engine/probe/catalog.h"
 #include "engine/probe/schema.h"
@@ -15,6 +16,7 @@ struct gen_options {
 	bool target_uid;       /* .rodata rille_uid */
 	unsigned force_stack;  /* --stack: added to every probe's sides */
 	uint32_t depth;        /* --depth, 0 = the script's */
+	const struct logger *log; /* is told which optional probes are left out; may be NULL */
 	uint32_t self;         /* never trace this pid (the tracer), 0 = none */
 	bool portable;         /* for other kernels and targets: relocations, and all of the above but the stacks is
 	                          decided when it is loaded */

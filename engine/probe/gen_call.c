@@ -145,6 +145,14 @@ void emit_fd_path(struct emit *em, const struct expr *call)
 	add(em, ")");
 }
 
+/* Whether its argument has a value; what that would clear is set back. */
+void emit_has(struct emit *em, const struct expr *call)
+{
+	add(em, "({ bool was_ = ok; ok = true; (void)");
+	emit_expr(em, call->args[0]);
+	add(em, "; bool has_ = ok; ok = was_; (s64)has_; })");
+}
+
 /* Something is at an address: its type is known while the program is made, so nothing is left to do in it. */
 void emit_kptr(struct emit *em, const struct expr *call)
 {

@@ -6,10 +6,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct use {
 	long long number;
 	unsigned unit, probe;
+	char function[8]; /* "probe", or "enter": the part of a probe that runs at the call's entry */
 };
 
 static int by_number(const void *a, const void *b)
@@ -26,7 +28,8 @@ static struct use *parse_uses(const struct gen *gen, const struct text *uses, si
 	size_t n = 0;
 	int len;
 	for (const char *s = text_str(uses); use && n < gen->ret->nprobes; s += len) {
-		if (sscanf(s, "%lld %u %u%n", &use[n].number, &use[n].unit, &use[n].probe, &len) != 3)
+		if (sscanf(s, "%lld %u %u %7s%n", &use[n].number, &use[n].unit, &use[n].probe, use[n].function, &len) !=
+		        4)
 			break;
 		n++;
 	}
@@ -36,15 +39,20 @@ static struct use *parse_uses(const struct gen *gen, const struct text *uses, si
 	return use;
 }
 
+static bool same_code(const struct use *a, const struct use *b)
+{
+	return a->unit == b->unit && !strcmp(a->function, b->function);
+}
+
 /* Many calls with the same code (`syscall:*`): a table from the call's number to the probe's, so that the verifier follows
  * the code once and not once a call. */
 enum { FEW_USES = 4, TABLE_SIZE = 1024 };
 
-static bool has_table(const struct use *use, size_t n, unsigned unit)
+static bool has_table(const struct use *use, size_t n, const struct use *as)
 {
 	size_t uses = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (use[i].unit != unit)
+		if (!same_code(&use[i], as))
 			continue;
 		uses++;
 		if (use[i].number < 0 || use[i].number >= TABLE_SIZE || (i && use[i - 1].number == use[i].number))
@@ -53,52 +61,65 @@ static bool has_table(const struct use *use, size_t n, unsigned unit)
 	return uses > FEW_USES;
 }
 
-static void add_table(struct text *out, const struct use *use, size_t n, unsigned unit, const char *function)
+static void add_table(struct text *out, const struct use *use, size_t n, const struct use *as)
 {
-	text_printf(out, "static const volatile u16 %s_%u_index[%d] = {", function, unit, TABLE_SIZE);
+	text_printf(out, "static const volatile u16 %s_%u_index[%d] = {", as->function, as->unit, TABLE_SIZE);
 	for (size_t i = 0; i < n; i++) {
-		if (use[i].unit == unit)
+		if (same_code(&use[i], as))
 			text_printf(out, "[%lld] = %u, ", use[i].number, use[i].probe + 1);
 	}
 	text_adds(out, "};\n");
 }
 
 /* Two probes of one call are one case with two calls. */
-static void add_cases(struct text *out, const struct use *use, size_t n, const char *function)
+static void add_cases(struct text *out, const struct use *use, size_t n)
 {
 	long long last = -1;
 	for (size_t i = 0; i < n; i++) {
-		if (has_table(use, n, use[i].unit))
+		if (has_table(use, n, &use[i]))
 			continue;
 		if (use[i].number != last)
 			text_printf(out, "%s\tcase %lld:\n", last >= 0 ? "\t\tbreak;\n" : "", use[i].number);
 		last = use[i].number;
-		text_printf(out, "\t\t%s_%u(ctx, task, regs, %u);\n", function, use[i].unit, use[i].probe);
+		text_printf(out, "\t\t%s_%u(ctx, task, regs, %u);\n", use[i].function, use[i].unit, use[i].probe);
 	}
 	text_adds(out, last >= 0 ? "\t\tbreak;\n" : "\tdefault:\n\t\tbreak;\n");
 }
 
-static int add_program(
-        struct gen *gen, struct text *out, const struct text *uses, const char *function, const char *head)
+/* The first of the uses of its code, if they are many. */
+static bool begins_table(const struct use *use, size_t n, size_t i)
+{
+	size_t first = 0;
+	while (!same_code(&use[first], &use[i]))
+		first++;
+	return first == i && has_table(use, n, &use[i]);
+}
+
+static void add_table_call(struct text *out, const struct use *as)
+{
+	const char *f = as->function;
+	unsigned unit = as->unit;
+	text_printf(out, "\tif (nr < %d && %s_%u_index[nr])\n\t\t%s_%u(ctx, task, regs, %s_%u_index[nr] - 1u);\n",
+	        TABLE_SIZE, f, unit, f, unit, f, unit);
+}
+
+static int add_program(struct gen *gen, struct text *out, const struct text *uses, const char *head)
 {
 	size_t n;
 	struct use *use = parse_uses(gen, uses, &n);
 	if (!use)
 		return err_nomem(gen->err);
-	for (unsigned unit = 0; unit < gen->nunits; unit++) {
-		if (has_table(use, n, unit))
-			add_table(out, use, n, unit, function);
+	for (size_t i = 0; i < n; i++) {
+		if (begins_table(use, n, i))
+			add_table(out, use, n, &use[i]);
 	}
 	text_printf(out, "%s\tu64 nr = LOAD_REG(regs->orig_ax);\n", head);
-	for (unsigned unit = 0; unit < gen->nunits; unit++) {
-		if (has_table(use, n, unit))
-			text_printf(out,
-			        "\tif (nr < %d && %s_%u_index[nr])\n\t\t%s_%u(ctx, task, regs, %s_%u_index[nr] - "
-			        "1u);\n",
-			        TABLE_SIZE, function, unit, function, unit, function, unit);
+	for (size_t i = 0; i < n; i++) {
+		if (begins_table(use, n, i))
+			add_table_call(out, &use[i]);
 	}
 	text_adds(out, "\tswitch (nr) {\n");
-	add_cases(out, use, n, function);
+	add_cases(out, use, n);
 	text_adds(out, "\t}\n\treturn 0;\n}\n\n");
 	free(use);
 	return 0;
@@ -131,12 +152,16 @@ static void add_compat(struct gen *gen, struct text *out)
 
 int gen_dispatch(struct gen *gen, struct text *out)
 {
+	static const char on_exit[] = PROGRAM_HEAD("sys_exit", "compat_call(task)");
+	static const char on_entry[] = PROGRAM_HEAD("sys_enter", "0");
+	static const char on_entry_alone[] = PROGRAM_HEAD("sys_enter", "compat_call(task)");
+	bool exits = gen->exit_cases.len, enters = gen->enter_cases.len;
 	int r = 0;
-	if (gen->exit_cases.len) {
+	if (exits || enters)
 		add_compat(gen, out);
-		r = add_program(gen, out, &gen->exit_cases, "probe", PROGRAM_HEAD("sys_exit", "compat_call(task)"));
-	}
-	if (r == 0 && gen->enter_cases.len)
-		r = add_program(gen, out, &gen->enter_cases, "enter", PROGRAM_HEAD("sys_enter", "0"));
+	if (exits)
+		r = add_program(gen, out, &gen->exit_cases, on_exit);
+	if (r == 0 && enters)
+		r = add_program(gen, out, &gen->enter_cases, exits ? on_entry : on_entry_alone);
 	return r;
 }

@@ -191,6 +191,7 @@ void emit_element(struct emit *em);
 void emit_fd_file(struct emit *em, const struct expr *call);
 void emit_fd_flags(struct emit *em, const struct expr *call);
 void emit_fd_kind(struct emit *em, const struct expr *call);
+void emit_has(struct emit *em, const struct expr *call);
 void emit_kptr(struct emit *em, const struct expr *call);
 void emit_scm_count(struct emit *em, const struct expr *call);
 void emit_scm_fds(struct emit *em, const struct expr *call);

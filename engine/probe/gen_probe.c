@@ -371,9 +371,11 @@ static void emit_use(struct build *b, size_t unit)
 	const struct probe_schema *schema = b->schema;
 	struct gen *gen = b->gen;
 	if (schema->kind == PROBE_SYSCALL) {
-		text_printf(&gen->exit_cases, "%lld %zu %u\n", (long long)schema->number, unit, schema->index);
+		struct text *cases = b->spec->at_entry ? &gen->enter_cases : &gen->exit_cases;
+		text_printf(cases, "%lld %zu %u probe\n", (long long)schema->number, unit, schema->index);
 		if (b->uses_state)
-			text_printf(&gen->enter_cases, "%lld %zu %u\n", (long long)schema->number, unit, schema->index);
+			text_printf(&gen->enter_cases, "%lld %zu %u enter\n", (long long)schema->number, unit,
+			        schema->index);
 		return;
 	}
 	text_printf(&gen->tracepoints,
@@ -399,6 +401,7 @@ int build_probe(struct build *b, struct err *err)
 		return r;
 	b->scratch = b->ntemps > 0 || has_user_stack(b);
 	b->schema->needs_entry = b->uses_state;
+	b->schema->at_entry = b->spec->at_entry;
 	need_pieces(b);
 	emit_record(b);
 	emit_function(b);

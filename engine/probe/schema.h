@@ -64,6 +64,7 @@ struct probe_schema {
 	uint32_t kstack_offset; /* of struct rille_kstack, 0 = none */
 	uint32_t ustack_offset; /* of struct rille_ustack, 0 = none; no fixed offset follows it */
 	uint32_t size;          /* of the record without the user stack's bytes */
+	bool at_entry;          /* a system call: fires when it begins */
 	bool needs_entry;       /* uses entry() or elapsed: an entry program keeps state in task storage */
 };
 

@@ -40,6 +40,8 @@ struct spec_probe {
 	struct spec_stack stack;
 	struct pos pos; /* of the probe's table */
 	bool has_callback;
+	bool at_entry; /* of a system call: it fires when the call begins, not when it returns */
+	bool optional; /* left out where the kernel does not have it, or a structure's member that it names */
 };
 
 /* The types of parameters: bool, s8 … u64, string; and lists of integers. */

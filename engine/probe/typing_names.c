@@ -188,7 +188,7 @@ static const struct argument *find_argument(const struct scope *scope, const cha
 
 static bool arguments_do_not_last(const struct scope *scope)
 {
-	return scope->kind == PROBE_SYSCALL &&
+	return scope->kind == PROBE_SYSCALL && !scope->at_entry &&
 	       (!strcmp(scope->format->name, "execve") || !strcmp(scope->format->name, "execveat"));
 }
 
@@ -231,6 +231,11 @@ static int use_builtin(struct typer *t, struct expr *e, size_t i)
 	int r;
 	if (t->scope->in_entry && ((builtins[i].needs & NEEDS_ENTRY) || builtins[i].syscall_only))
 		return typer_fail(t, e, "not-available", "'%s' is not known at the entry", e->text);
+	if (t->scope->at_entry && builtins[i].syscall_only) {
+		r = typer_fail(t, e, "not-available", "'%s' is not known at the entry", e->text);
+		err_hint(t->err, "without at = \"entry\" the probe fires when the call returns");
+		return r;
+	}
 	e->op = EXPR_BUILTIN;
 	e->index = i;
 	e->type = builtins[i].type;
@@ -372,6 +377,8 @@ int typer_entry(struct typer *t, struct expr *e)
 		        t, e, "not-available", "entry() is there for system calls, not for %s", t->scope->probe);
 	if (t->scope->in_entry)
 		return typer_fail(t, e, "type-mismatch", "entry() inside entry()");
+	if (t->scope->at_entry)
+		return typer_fail(t, e, "type-mismatch", "entry() in a probe at the entry: everything is of the entry");
 	if (e->nargs != 1)
 		return typer_fail(t, e, "wrong-arguments", "entry(expression) takes one argument, not %zu", e->nargs);
 	t->scope->in_entry = true;

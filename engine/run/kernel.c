@@ -125,8 +125,10 @@ static void describe(struct kernel *kernel)
 	for (size_t i = 0; i < kernel->plan->nprobes; i++) {
 		const struct probe_schema *probe = &kernel->plan->probes[i];
 		if (probe->kind == PROBE_SYSCALL)
-			text_printf(&kernel->mechanisms, "%s: %s %ssys_exit\n", probe->name,
-			        mechanism_raw_tracepoint.name, probe->needs_entry ? "sys_enter + " : "");
+			text_printf(&kernel->mechanisms, "%s: %s %s\n", probe->name, mechanism_raw_tracepoint.name,
+			        probe->at_entry      ? "sys_enter"
+			        : probe->needs_entry ? "sys_enter + sys_exit"
+			                             : "sys_exit");
 		else
 			text_printf(&kernel->mechanisms, "%s: %s id %lld\n", probe->name, mechanism_tracepoint.name,
 			        (long long)probe->number);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct shape probe_shape = {"probe", " where fields stack on_event ", 1};
+static const struct shape probe_shape = {"probe", " where fields stack on_event at optional ", 1};
 static const struct shape probes_shape = {"list of probes", " ", SIZE_MAX};
 static const struct shape stack_shape = {"stack", " user kernel depth max_bytes unwind ", 0};
 
@@ -61,6 +61,31 @@ static int read_stack(struct declare *d, const struct table *owner, struct spec_
 
 /* --- probes --- */
 
+static int read_moment(struct declare *d, const struct table *table, struct spec_probe *probe)
+{
+	struct spec_text text = {0};
+	int r = table_key_text(d, table, "at", &text);
+	if (r < 0 || !text.text)
+		return r;
+	probe->at_entry = strcmp(text.text, "entry") == 0;
+	if (!probe->at_entry && strcmp(text.text, "exit") != 0) {
+		r = err_at(d->err, text.pos, "bad-value", "`at` is \"entry\" or \"exit\", not \"%s\"", text.text);
+		table_hint(d->err, " entry exit ", text.text);
+	} else if (probe->at_entry && strncmp(probe->on.text, "syscall:", 8) != 0) {
+		r = err_at(d->err, text.pos, "bad-value", "`at` is for system calls, and this is %s", probe->on.text);
+	}
+	free(text.text);
+	return r;
+}
+
+static int read_optional(struct declare *d, const struct table *table, struct spec_probe *probe)
+{
+	unsigned flags = 0;
+	int r = table_flag(d, table, "optional", 1, &flags);
+	probe->optional = flags != 0;
+	return r;
+}
+
 /* The probe on the top. */
 static int read_probe(struct declare *d, int node, const struct table *list, size_t i)
 {
@@ -75,6 +100,10 @@ static int read_probe(struct declare *d, int node, const struct table *list, siz
 		return err_at(d->err, probe->pos, "bad-probe", "a probe begins with its name: { \"syscall:bind\", … }");
 	r = table_text(d, at, &table, "probe", &probe->on);
 	lua_pop(d->L, 1);
+	if (r == 0)
+		r = read_moment(d, &table, probe);
+	if (r == 0)
+		r = read_optional(d, &table, probe);
 	if (r == 0)
 		r = table_key_text(d, &table, "where", &probe->where);
 	if (r == 0)
