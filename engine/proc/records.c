@@ -46,6 +46,7 @@ struct records {
 	size_t ring_bytes;
 	int epoll;
 	bool build_ids;
+	pid_t owner; /* fork() does not copy the rings' mappings: in a child their addresses may be somebody else's */
 	uint8_t *bytes;
 	size_t nbytes, bytes_cap;
 	struct pending *pending; /* sorted from `next` on */
@@ -230,7 +231,7 @@ static int open_event(int cpu, bool build_ids, uint32_t watermark)
 
 static void ring_close(struct records *records, struct cpu_ring *ring)
 {
-	if (ring->page)
+	if (ring->page && records->owner == getpid())
 		munmap(ring->page, records->ring_bytes + sysconf(_SC_PAGESIZE));
 	close(ring->fd);
 }
@@ -288,6 +289,7 @@ int records_open(struct records **ret, struct err *err)
 	if (!records)
 		return err_nomem(err);
 	records->build_ids = true;
+	records->owner = getpid();
 	records->epoll = epoll_create1(EPOLL_CLOEXEC);
 	int r = records->epoll < 0 ? -errno : -EPERM;
 	/* What may be locked in memory is limited (perf_event_mlock_kb): try smaller rings before giving up. */

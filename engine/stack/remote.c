@@ -33,8 +33,10 @@ enum {
 };
 static const uint64_t PAGE_PRESENT = 1ULL << 63;
 
-/* One read and the thread that does it; whoever lets go of it last frees it. */
+/* One read and the thread that does it; whoever lets go of it last frees it. The thread is joined if it can be: then
+ * nothing of ours runs any more when we have been closed. */
 struct helper {
+	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake, done;
 	bool wanted, quit, alone; /* alone: nobody waits any more */
@@ -58,6 +60,7 @@ struct remote {
 	pid_t blocked[BLOCKED];
 	unsigned nblocked, nstuck;
 	struct helper *helper;
+	pid_t owner; /* in a child of this process there is no helper, whatever it may look like */
 };
 
 struct remote *remote_new(void)
@@ -65,6 +68,8 @@ struct remote *remote_new(void)
 	struct remote *remote = calloc(1, sizeof(*remote));
 	for (size_t i = 0; remote && i < PAGEMAPS; i++)
 		remote->pagemaps[i].fd = -1;
+	if (remote)
+		remote->owner = getpid();
 	return remote;
 }
 
@@ -102,7 +107,7 @@ static void *helper_run(void *arg)
 	return NULL;
 }
 
-/* Detached, with all signals blocked: the host's handlers run in the host's threads. */
+/* With all signals blocked: the host's handlers run in the host's threads. */
 static struct helper *helper_new(void)
 {
 	struct helper *helper = calloc(1, sizeof(*helper));
@@ -121,10 +126,8 @@ static struct helper *helper_new(void)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pthread_attr_t attr;
 	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, 64 << 10);
-	pthread_t thread;
-	int r = pthread_create(&thread, &attr, helper_run, helper);
+	int r = pthread_create(&helper->thread, &attr, helper_run, helper);
 	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r) {
@@ -134,16 +137,25 @@ static struct helper *helper_new(void)
 	return helper;
 }
 
+/* It has nothing to do: one that did not come back in time is nobody's any more. */
+static void end_helper(struct helper *helper)
+{
+	pthread_mutex_lock(&helper->lock);
+	helper->quit = true;
+	pthread_cond_signal(&helper->wake);
+	pthread_mutex_unlock(&helper->lock);
+	pthread_join(helper->thread, NULL);
+	helper_free(helper);
+}
+
 void remote_free(struct remote *remote)
 {
 	if (!remote)
 		return;
-	if (remote->helper) {
-		pthread_mutex_lock(&remote->helper->lock);
-		remote->helper->quit = remote->helper->alone = true;
-		pthread_cond_signal(&remote->helper->wake);
-		pthread_mutex_unlock(&remote->helper->lock);
-	}
+	if (remote->helper && remote->owner == getpid())
+		end_helper(remote->helper);
+	else
+		free(remote->helper);
 	for (size_t i = 0; i < PAGEMAPS; i++)
 		if (remote->pagemaps[i].fd >= 0)
 			close(remote->pagemaps[i].fd);
@@ -182,6 +194,7 @@ static int wait_for(struct remote *remote, struct helper *helper)
 	if (!helper->wanted)
 		return helper->result == (ssize_t)helper->nbytes ? 0 : -EFAULT;
 	helper->alone = true;
+	pthread_detach(helper->thread);
 	remote->helper = NULL;
 	remote->nstuck++;
 	block(remote, helper->pid);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -877,8 +878,13 @@ static void test_inside(void **state)
 /* A child of the host may free the handle, use it wrongly or ignore it; the parent goes on as if nothing had happened. */
 static int child_of_host(rille *r, int way)
 {
+	enum { PAGES = 1000 };
+	volatile char *pages[PAGES];
 	if (way == 0)
 		return 0;
+	/* Not all of the parent's memory is here. What took its place must not go with the handle. */
+	for (int i = 0; way == 3 && i < PAGES; i++)
+		pages[i] = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (way == 2) {
 		rille_wake(r);
 		int stopped = rille_stop(r, NULL);
@@ -888,6 +894,8 @@ static int child_of_host(rille *r, int way)
 			return 1;
 	}
 	rille_free(r);
+	for (int i = 0; way == 3 && i < PAGES; i++)
+		*pages[i] = 1;
 	return 0;
 }
 
@@ -900,7 +908,7 @@ static void test_fork(void **state)
 	if (reason)
 		skip_because(reason);
 	int events = 0;
-	for (int way = 0; way < 3; way++) {
+	for (int way = 0; way < 4; way++) {
 		int status;
 		make_sockets(250, 2); /* in the ring while the child is there */
 		pid_t child = fork();
