@@ -3,16 +3,16 @@
  * The table does not know the recipe's probes, only what their fields are called (scripts/fds.lua describes them): so a
  * script that somebody writes, with the same names, works as well. Names are looked up once, when the output is opened. */
 #include "engine/out/open_table.h"
+#include "bpf-templates/kinds.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 /* Where one probe keeps what: a field's number and one, 0 = has none. */
 struct open_fields {
-	uint8_t op, fd, from, inode, file, child, shared, first, last, flags, path, addr, kind, on, family, type;
+	uint8_t op, fd, from, inode, file, child, shared, first, last, flags, path, addr, kind, family, type, cloexec;
+	uint8_t req, ring, user_data;
 	const char *call; /* behind the probe's last colon */
 };
 
@@ -25,7 +25,8 @@ static void take(struct open_fields *ret, const char *name, uint8_t number)
 	        {"inode", &ret->inode}, {"inodes", &ret->inode}, {"file", &ret->file}, {"files", &ret->file},
 	        {"child", &ret->child}, {"shared", &ret->shared}, {"first", &ret->first}, {"last", &ret->last},
 	        {"flags", &ret->flags}, {"path", &ret->path}, {"addr", &ret->addr}, {"kind", &ret->kind},
-	        {"on", &ret->on}, {"family", &ret->family}, {"type", &ret->type}};
+	        {"cloexec", &ret->cloexec}, {"req", &ret->req}, {"ring", &ret->ring}, {"user_data", &ret->user_data},
+	        {"family", &ret->family}, {"type", &ret->type}};
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (strcmp(known[i].name, name) == 0)
 			*known[i].number = number;
@@ -98,39 +99,42 @@ static enum open_op op_of(const struct value *value)
 	static const struct {
 		const char *name;
 		enum open_op op;
-	} ops[] = {{"new", OP_NEW}, {"dup", OP_DUP}, {"receive", OP_RECEIVE}, {"close", OP_CLOSE}, {"range", OP_RANGE},
-	        {"cloexec", OP_CLOEXEC}, {"fork", OP_FORK}, {"exec", OP_EXEC}, {"exit", OP_EXIT}, {"note", OP_NOTE}};
+	} ops[] = {{"new", OP_NEW}, {"dup", OP_DUP}, {"close", OP_CLOSE}, {"range", OP_RANGE}, {"note", OP_NOTE},
+	        {"fork", OP_FORK}, {"unshare", OP_UNSHARE}, {"exec", OP_EXEC}, {"exit", OP_EXIT},
+	        {"submit", OP_SUBMIT}};
 	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
 		if (is_text(value, ops[i].name))
 			return ops[i].op;
 	return OP_NONE;
 }
 
-static enum descriptor_kind kind_of_call(const char *call)
+/* fd_kind() knows less of what is not opened by a path, and calls a FIFO a pipe. */
+static enum descriptor_kind kind_of(int64_t kind)
 {
-	static const struct {
-		const char *prefix;
-		enum descriptor_kind kind;
-	} kinds[] = {{"socket", DESCRIPTOR_SOCKET}, {"accept", DESCRIPTOR_SOCKET}, {"pipe", DESCRIPTOR_PIPE},
-	        {"epoll_create", DESCRIPTOR_EVENTPOLL}, {"eventfd", DESCRIPTOR_EVENTFD},
-	        {"inotify", DESCRIPTOR_INOTIFY}, {"fanotify", DESCRIPTOR_FANOTIFY}, {"timerfd", DESCRIPTOR_TIMERFD},
-	        {"signalfd", DESCRIPTOR_SIGNALFD}, {"memfd", DESCRIPTOR_MEMFD}, {"pidfd_open", DESCRIPTOR_PIDFD},
-	        {"io_uring_setup", DESCRIPTOR_IO_URING}, {"userfaultfd", DESCRIPTOR_USERFAULTFD},
-	        {"perf_event_open", DESCRIPTOR_PERF_EVENT}, {"bpf", DESCRIPTOR_BPF}, {"open", DESCRIPTOR_FILE},
-	        {"creat", DESCRIPTOR_FILE}};
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-		if (strncmp(call, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
-			return kinds[i].kind;
-	return DESCRIPTOR_UNKNOWN;
-}
-
-static enum descriptor_kind read_kind(const struct open_fields *fields, const struct event *event)
-{
-	struct value value = read_value(event, fields->kind);
-	for (int kind = 0; kind < DESCRIPTOR_KINDS; kind++)
-		if (is_text(&value, descriptor_kind_name((enum descriptor_kind)kind)))
-			return (enum descriptor_kind)kind;
-	return kind_of_call(fields->call);
+	static const uint8_t kinds[] = {[KIND_OTHER] = DESCRIPTOR_ANON,
+	        [KIND_SOCKET] = DESCRIPTOR_SOCKET,
+	        [KIND_PIPE] = DESCRIPTOR_PIPE,
+	        [KIND_FILE] = DESCRIPTOR_FILE,
+	        [KIND_DIRECTORY] = DESCRIPTOR_DIRECTORY,
+	        [KIND_DEVICE] = DESCRIPTOR_DEVICE,
+	        [KIND_SYMLINK] = DESCRIPTOR_FILE,
+	        [KIND_EPOLL] = DESCRIPTOR_EVENTPOLL,
+	        [KIND_EVENTFD] = DESCRIPTOR_EVENTFD,
+	        [KIND_TIMERFD] = DESCRIPTOR_TIMERFD,
+	        [KIND_SIGNALFD] = DESCRIPTOR_SIGNALFD,
+	        [KIND_INOTIFY] = DESCRIPTOR_INOTIFY,
+	        [KIND_FANOTIFY] = DESCRIPTOR_FANOTIFY,
+	        [KIND_MEMFD] = DESCRIPTOR_MEMFD,
+	        [KIND_PIDFD] = DESCRIPTOR_PIDFD,
+	        [KIND_IO_URING] = DESCRIPTOR_IO_URING,
+	        [KIND_BPF] = DESCRIPTOR_BPF,
+	        [KIND_PERF] = DESCRIPTOR_PERF_EVENT,
+	        [KIND_USERFAULTFD] = DESCRIPTOR_USERFAULTFD,
+	        [KIND_MQUEUE] = DESCRIPTOR_FILE,
+	        [KIND_MOUNT] = DESCRIPTOR_ANON,
+	        [KIND_LANDLOCK] = DESCRIPTOR_ANON,
+	        [KIND_SECCOMP] = DESCRIPTOR_ANON};
+	return kind >= 0 && kind < (int64_t)sizeof(kinds) ? (enum descriptor_kind)kinds[kind] : DESCRIPTOR_UNKNOWN;
 }
 
 bool open_fact_read(const struct open_table *table, const struct event *event, struct open_fact *ret)
@@ -144,7 +148,7 @@ bool open_fact_read(const struct open_table *table, const struct event *event, s
 	if (ret->op == OP_NONE)
 		return false;
 	ret->call = fields->call;
-	ret->kind = read_kind(fields, event);
+	ret->kind = read_int(event, fields->kind, &flag) ? kind_of(flag) : DESCRIPTOR_UNKNOWN;
 	ret->n = read_ints(event, fields->fd, ret->fd, -1);
 	read_ints(event, fields->inode, (int64_t *)ret->inode, 0);
 	read_ints(event, fields->file, (int64_t *)ret->file, 0);
@@ -155,14 +159,14 @@ bool open_fact_read(const struct open_table *table, const struct event *event, s
 		ret->first = 0;
 	if (!read_int(event, fields->last, &ret->last))
 		ret->last = INT32_MAX;
-	ret->on = read_int(event, fields->on, &flag) ? flag : 1;
-	ret->has_flags = read_int(event, fields->flags, &flag);
-	ret->flags = (uint64_t)flag;
-	ret->cloexec = ret->has_flags && flag & O_CLOEXEC;
+	ret->flags = read_int(event, fields->flags, &flag) ? (uint64_t)flag : 0;
+	ret->has_cloexec = read_int(event, fields->cloexec, &flag);
+	ret->cloexec = ret->has_cloexec && flag;
+	ret->req = read_int(event, fields->req, &flag) ? (uint64_t)flag : 0;
+	ret->ring = read_int(event, fields->ring, &flag) ? (uint64_t)flag : 0;
+	ret->user_data = read_int(event, fields->user_data, &flag) ? (uint64_t)flag : 0;
 	ret->family = read_int(event, fields->family, &flag) ? (uint16_t)flag : 0;
 	ret->type = read_int(event, fields->type, &flag) ? (uint16_t)(flag & 0xf) : 0;
-	if (fields->type && fields->family && read_int(event, fields->type, &flag))
-		ret->cloexec |= (flag & SOCK_CLOEXEC) != 0;
 	ret->path = read_value(event, fields->path);
 	ret->addr = read_value(event, fields->addr);
 	return true;

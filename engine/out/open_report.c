@@ -118,14 +118,15 @@ void open_report_look(struct open_report *report, const struct open_table *table
 static bool is_path_kind(enum descriptor_kind kind)
 {
 	return kind == DESCRIPTOR_FILE || kind == DESCRIPTOR_DIRECTORY || kind == DESCRIPTOR_DEVICE ||
-	       kind == DESCRIPTOR_FIFO;
+	       kind == DESCRIPTOR_FIFO || kind == DESCRIPTOR_NAMESPACE || kind == DESCRIPTOR_MEMFD;
 }
 
-/* open(2) makes all of them, and may have opened something in /proc or /dev that is of another kind altogether. */
+/* The kernel side and /proc do not draw all lines at the same places. */
 static bool kinds_agree(enum descriptor_kind known, enum descriptor_kind seen)
 {
 	return known == DESCRIPTOR_UNKNOWN || known == seen || (is_path_kind(known) && is_path_kind(seen)) ||
-	       known == DESCRIPTOR_FILE || known == DESCRIPTOR_ANON || seen == DESCRIPTOR_ANON;
+	       (known == DESCRIPTOR_PIPE && seen == DESCRIPTOR_FIFO) || known == DESCRIPTOR_ANON ||
+	       seen == DESCRIPTOR_ANON;
 }
 
 static bool inodes_agree(const struct open_file *file, pid_t pid, const struct descriptor *seen)

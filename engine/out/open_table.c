@@ -18,8 +18,9 @@
 #include <linux/close_range.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
-enum { MAX_SLOTS = 4 << 20, MAX_ENDED = 4096, MAX_ENDED_SLOTS = 1 << 20 };
+enum { MAX_SUBMITS = 65536, MAX_SLOTS = 4 << 20, MAX_ENDED = 4096, MAX_ENDED_SLOTS = 1 << 20 };
 
 /* --- files and slots --- */
 
@@ -94,7 +95,7 @@ static struct open_file *file_new(struct open_table *table, uint64_t inode, uint
  * it, it may have gone and the address be somebody else's: only if we saw all there is, or the inode is unique, we know. */
 static bool is_provable(const struct open_table *table, const struct open_file *file)
 {
-	if (file->inode && descriptor_inode_is_unique((enum descriptor_kind)file->kind))
+	if (file->inode && (file->kind == DESCRIPTOR_SOCKET || file->kind == DESCRIPTOR_PIPE))
 		return true;
 	return table->all && file->lost == table->lost;
 }
@@ -240,6 +241,14 @@ static struct open_process *process_get(struct open_table *table, pid_t pid)
 	return process ? process : process_add(table, pid, fds_new());
 }
 
+/* A thread may have a table of its own (CLONE_THREAD without CLONE_FILES, unshare()): then it is in here by its own number,
+ * which no process has. */
+static struct open_process *process_of(struct open_table *table, const struct rille_record *record)
+{
+	struct open_process *thread = record->tid != record->pid ? open_table_process(table, (pid_t)record->tid) : NULL;
+	return thread ? thread : process_get(table, (pid_t)record->pid);
+}
+
 static void set_comm(struct open_process *process, const char *comm)
 {
 	memcpy(process->comm, comm, sizeof(process->comm));
@@ -284,7 +293,9 @@ static struct open_file *file_of(
 	struct open_file *file = file_find(table, fact->file[i], fact->inode[i]);
 	if (file)
 		return file;
-	struct open_slot *from = fact->has_from && fact->op == OP_DUP ? slot_find(process->fds, (int)fact->from) : NULL;
+	/* pidfd_getfd()'s is a number of another process. */
+	bool here = fact->has_from && strcmp(fact->call, "pidfd_getfd") != 0;
+	struct open_slot *from = here ? slot_find(process->fds, (int)fact->from) : NULL;
 	bool same = from && (!fact->inode[i] || !from->file->inode || fact->inode[i] == from->file->inode) &&
 	            (!from->file->file || !fact->file[i] || from->file->file == fact->file[i]);
 	if (same) {
@@ -296,14 +307,18 @@ static struct open_file *file_of(
 	return file_new(table, fact->inode[i], fact->file[i], DESCRIPTOR_UNKNOWN);
 }
 
+/* In a message, or taken out of another process. */
+static bool is_from_elsewhere(const struct open_fact *fact)
+{
+	return !fact->has_from || strcmp(fact->call, "pidfd_getfd") == 0;
+}
+
 static void apply_dup(
         struct open_table *table, struct open_process *process, const struct open_fact *fact, struct open_maker *maker)
 {
 	for (size_t i = 0; i < fact->n; i++) {
 		if (fact->fd[i] < 0 || fact->fd[i] > INT32_MAX)
 			continue;
-		if (fact->has_from && fact->from == fact->fd[i] && slot_find(process->fds, (int)fact->fd[i]))
-			continue; /* dup2() of a descriptor to itself does nothing */
 		struct open_file *file = file_of(table, process, fact, i);
 		if (!file) {
 			table->dropped++;
@@ -312,7 +327,7 @@ static void apply_dup(
 		struct open_slot *slot = slot_add(table, process->fds, (int)fact->fd[i], file, open_maker_ref(maker));
 		if (!slot)
 			continue;
-		slot->how = fact->op == OP_RECEIVE ? OPEN_RECEIVED : OPEN_DUP;
+		slot->how = is_from_elsewhere(fact) ? OPEN_RECEIVED : OPEN_DUP;
 		slot->cloexec = fact->cloexec;
 	}
 }
@@ -327,17 +342,23 @@ static void apply_close(struct open_table *table, struct open_process *process, 
 	}
 }
 
+/* The table that others have as well becomes the process's own. */
+static bool unshare(struct open_table *table, struct open_process *process)
+{
+	struct open_fds *own = process->fds->refs > 1 ? fds_copy(table, process->fds, 0) : process->fds;
+	if (own && own != process->fds) {
+		fds_unref(table, process->fds);
+		process->fds = own;
+	}
+	return own != NULL;
+}
+
 static void apply_range(struct open_table *table, struct open_process *process, const struct open_fact *fact)
 {
 	struct open_slot *slot, *next;
 	uint32_t first = (uint32_t)fact->first, last = (uint32_t)fact->last;
-	if (fact->flags & CLOSE_RANGE_UNSHARE && process->fds->refs > 1) {
-		struct open_fds *own = fds_copy(table, process->fds, 0);
-		if (!own)
-			return;
-		fds_unref(table, process->fds);
-		process->fds = own;
-	}
+	if (fact->flags & CLOSE_RANGE_UNSHARE && !unshare(table, process))
+		return;
 	HASH_ITER (hh, process->fds->slots, slot, next) {
 		if ((uint32_t)slot->fd < first || (uint32_t)slot->fd > last)
 			continue;
@@ -348,13 +369,13 @@ static void apply_range(struct open_table *table, struct open_process *process, 
 	}
 }
 
-static void apply_cloexec(struct open_process *process, const struct open_fact *fact)
+static void apply_unshare(struct open_table *table, struct open_process *process, const struct rille_record *record)
 {
-	for (size_t i = 0; i < fact->n; i++) {
-		struct open_slot *slot = slot_find(process->fds, (int)fact->fd[i]);
-		if (slot)
-			slot->cloexec = fact->on != 0;
-	}
+	struct open_fds *own;
+	if (record->tid == record->pid || process->pid == (pid_t)record->tid)
+		unshare(table, process);
+	else if ((own = fds_copy(table, process->fds, 0)))
+		process_add(table, (pid_t)record->tid, own);
 }
 
 /* A child that was heard of before its fork was (events of other CPUs) keeps what it made itself. */
@@ -379,13 +400,8 @@ static void apply_fork(struct open_table *table, struct open_process *parent, co
 static void apply_exec(struct open_table *table, struct open_process *process)
 {
 	struct open_slot *slot, *next;
-	if (process->fds->refs > 1) {
-		struct open_fds *own = fds_copy(table, process->fds, 0);
-		if (!own)
-			return;
-		fds_unref(table, process->fds);
-		process->fds = own;
-	}
+	if (!unshare(table, process))
+		return;
 	HASH_ITER (hh, process->fds->slots, slot, next)
 		if (slot->cloexec)
 			slot_drop(table, process->fds, slot);
@@ -423,6 +439,8 @@ static void apply_note(struct open_process *process, const struct open_fact *fac
 	struct open_slot *slot = fact->n ? slot_find(process->fds, (int)fact->fd[0]) : NULL;
 	if (!slot)
 		return;
+	if (fact->has_cloexec)
+		slot->cloexec = fact->cloexec;
 	if (strcmp(fact->call, "bind") == 0)
 		set_address(&slot->file->local, &fact->addr);
 	else if (strcmp(fact->call, "connect") == 0)
@@ -431,10 +449,75 @@ static void apply_note(struct open_process *process, const struct open_fact *fac
 		slot->file->listens = true;
 }
 
+/* --- io_uring: who submitted is not who completes --- */
+
+static struct open_submit_key key_of(const struct open_fact *fact)
+{
+	if (fact->req)
+		return (struct open_submit_key){.req = fact->req};
+	return (struct open_submit_key){.ring = fact->ring, .user_data = fact->user_data};
+}
+
+static void submit_drop(struct open_table *table, struct open_submit *submit)
+{
+	HASH_DEL(table->submits, submit);
+	DL_DELETE(table->submits_oldest, submit);
+	open_maker_unref(submit->maker);
+	free(submit);
+}
+
+static struct open_submit *submit_find(const struct open_table *table, const struct open_fact *fact)
+{
+	struct open_submit_key key = key_of(fact);
+	struct open_submit *submit;
+	HASH_FIND(hh, table->submits, &key, sizeof(key), submit);
+	return submit;
+}
+
+/* One that fails has no completion that we see: the oldest makes room. */
+static void apply_submit(struct open_table *table, const struct open_fact *fact, struct event *event)
+{
+	struct open_submit *submit = submit_find(table, fact);
+	if (submit)
+		submit_drop(table, submit);
+	if (HASH_COUNT(table->submits) >= MAX_SUBMITS)
+		submit_drop(table, table->submits_oldest);
+	submit = calloc(1, sizeof(*submit));
+	struct open_maker *maker = submit ? open_maker_new(table, event) : NULL;
+	if (!maker) {
+		free(submit);
+		table->dropped++;
+		return;
+	}
+	submit->key = key_of(fact);
+	submit->maker = maker;
+	HASH_ADD(hh, table->submits, key, sizeof(submit->key), submit);
+	if (submit->hh.tbl) {
+		DL_APPEND(table->submits_oldest, submit);
+	} else {
+		open_maker_unref(maker);
+		free(submit);
+	}
+}
+
+/* Who made what the event tells: its own thread, or who submitted it. The caller has a reference. */
+static struct open_maker *maker_of(struct open_table *table, const struct open_fact *fact, struct event *event)
+{
+	struct open_submit *submit = fact->req || fact->ring ? submit_find(table, fact) : NULL;
+	if (!submit)
+		return open_maker_new(table, event);
+	struct open_maker *maker = open_maker_ref(submit->maker);
+	maker->probe = event->probe;
+	maker->nsecs = event->record->nsecs;
+	maker->wall_nsecs = event->wall_nsecs;
+	submit_drop(table, submit);
+	return maker;
+}
+
 static void apply_made(
         struct open_table *table, struct open_process *process, const struct open_fact *fact, struct event *event)
 {
-	struct open_maker *maker = open_maker_new(table, event);
+	struct open_maker *maker = maker_of(table, fact, event);
 	if (!maker)
 		table->dropped++;
 	if (fact->op == OP_NEW)
@@ -449,15 +532,14 @@ void open_table_event(struct open_table *table, struct event *event)
 	struct open_fact fact;
 	if (!open_fact_read(table, event, &fact))
 		return;
-	struct open_process *process = process_get(table, (pid_t)event->record->pid);
+	struct open_process *process = process_of(table, event->record);
 	if (!process)
 		return;
-	if (event->record->tid == event->record->pid)
+	if (process->pid == (pid_t)event->record->tid)
 		set_comm(process, event->record->comm);
 	switch (fact.op) {
 	case OP_NEW:
 	case OP_DUP:
-	case OP_RECEIVE:
 		apply_made(table, process, &fact, event);
 		break;
 	case OP_CLOSE:
@@ -466,8 +548,11 @@ void open_table_event(struct open_table *table, struct event *event)
 	case OP_RANGE:
 		apply_range(table, process, &fact);
 		break;
-	case OP_CLOEXEC:
-		apply_cloexec(process, &fact);
+	case OP_UNSHARE:
+		apply_unshare(table, process, event->record);
+		break;
+	case OP_SUBMIT:
+		apply_submit(table, &fact, event);
 		break;
 	case OP_FORK:
 		apply_fork(table, process, &fact);
@@ -525,6 +610,8 @@ void open_table_fini(struct open_table *table)
 	open_table_forget_ended(table);
 	HASH_ITER (hh, table->processes, process, next)
 		process_forget(table, process);
+	while (table->submits_oldest)
+		submit_drop(table, table->submits_oldest);
 	for (size_t i = 0; i < OPEN_ORPHANS; i++)
 		if (table->orphans[i])
 			file_free(table, table->orphans[i]);

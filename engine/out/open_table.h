@@ -78,6 +78,16 @@ struct open_process {
 	UT_hash_handle hh; /* by pid */
 };
 
+/* An operation of io_uring on its way: who submitted it. */
+struct open_submit {
+	struct open_submit_key {
+		uint64_t req, ring, user_data; /* req, or, where it is 0, the other two */
+	} key;
+	struct open_maker *maker;
+	struct open_submit *prev, *next; /* in order of time */
+	UT_hash_handle hh;
+};
+
 /* What a process had open when it ended. */
 struct open_ended {
 	struct open_process *process;
@@ -92,6 +102,7 @@ struct open_table {
 	struct open_file *orphans[OPEN_ORPHANS];
 	size_t next_orphan;
 	struct open_site *sites;
+	struct open_submit *submits, *submits_oldest;
 	struct open_ended *ended; /* since the last report, oldest first */
 	size_t nended, ended_cap;
 	uint64_t ended_dropped;
@@ -107,19 +118,7 @@ struct open_table {
 };
 
 /* What an event says, whatever probe it is of. Arrays of one element where the event has one descriptor. */
-enum open_op {
-	OP_NONE,
-	OP_NEW,
-	OP_DUP,
-	OP_RECEIVE,
-	OP_CLOSE,
-	OP_RANGE,
-	OP_CLOEXEC,
-	OP_FORK,
-	OP_EXEC,
-	OP_EXIT,
-	OP_NOTE
-};
+enum open_op { OP_NONE, OP_NEW, OP_DUP, OP_CLOSE, OP_RANGE, OP_NOTE, OP_FORK, OP_UNSHARE, OP_EXEC, OP_EXIT, OP_SUBMIT };
 enum { OPEN_MOST_FDS = 64 };
 struct open_fact {
 	enum open_op op;
@@ -127,8 +126,9 @@ struct open_fact {
 	size_t n;
 	int64_t fd[OPEN_MOST_FDS];
 	uint64_t inode[OPEN_MOST_FDS], file[OPEN_MOST_FDS];
-	int64_t from, child, first, last, on;
-	bool has_from, has_child, shared, cloexec, has_flags;
+	int64_t from, child, first, last;
+	uint64_t req, ring, user_data; /* of io_uring */
+	bool has_from, has_child, shared, cloexec, has_cloexec;
 	uint16_t family, type;
 	uint64_t flags;
 	const char *call; /* "bind" */

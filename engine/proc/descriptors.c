@@ -81,7 +81,7 @@ enum descriptor_kind descriptor_classify(const char *link, uint64_t *ret_inode)
 	*ret_inode = 0;
 	if (begins_with(link, "anon_inode:"))
 		return anon_kind(link + strlen("anon_inode:"));
-	if (begins_with(link, "/memfd:"))
+	if (begins_with(link, "/memfd:") || strcmp(link, "/secretmem (deleted)") == 0)
 		return DESCRIPTOR_MEMFD;
 	if (*link == '/' || !bracket)
 		return *link == '/' ? DESCRIPTOR_FILE : DESCRIPTOR_ANON;

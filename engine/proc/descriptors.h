@@ -64,10 +64,11 @@ void descriptors_fini(struct descriptors *list);
 const char *descriptor_path(const struct descriptors *list, const struct descriptor *descriptor);
 const struct descriptor *descriptors_find(const struct descriptors *list, int fd);
 
-/* Whether no two open files have the same inode at a time: then it tells which one a descriptor stands for. */
+/* Whether no two open files have the same inode: then it tells which one a descriptor stands for. (Pipes have two ends, and
+ * can be opened again through /proc/PID/fd, as everything but sockets can.) */
 static inline bool descriptor_inode_is_unique(enum descriptor_kind kind)
 {
-	return kind == DESCRIPTOR_SOCKET || kind == DESCRIPTOR_PIPE || kind == DESCRIPTOR_MEMFD;
+	return kind == DESCRIPTOR_SOCKET;
 }
 
 /* The kernel's own number of an open file's inode: on some file systems (overlayfs, btrfs) stat(2) tells another. 0 = not known
