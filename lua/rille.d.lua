@@ -129,6 +129,10 @@ function event:copy() end
 ---@return string
 function event:show(name) end
 
+---The event as one line of JSON, as the output `jsonl` writes it. In the module only.
+---@return string
+function event:json() end
+
 ---@alias rille.cell string|number|boolean|rille.u64|rille.address
 
 ---Where callbacks put things.
@@ -188,3 +192,186 @@ function out:stop(reason) end
 ---@field on_lost? fun(probe: string, lost: integer, out: rille.out)
 ---@field on_end? fun(out: rille.out)
 ---@field every? { [1]: number, [2]: fun(out: rille.out) }
+
+-- What follows is in the module that stock Lua 5.4 and LuaJIT `require`, not in scripts (docs/embedding.md).
+
+---@class rille.options
+---@field log? fun(level: "error"|"warn"|"info"|"debug", message: string)
+---@field log_level? "error"|"warn"|"info"|"debug" what is told to `log`; "warn" if not given
+---@field cache_dir? string the user's if not given; "": no cache
+---@field compiler? string path of rille-cc
+---@field ring_bytes? integer
+---@field unsafe? boolean scripts may use io, os, load
+---@field strict? boolean an error in a callback ends the trace
+
+---An engine: sessions, and one descriptor over all of them. Failures are raised, as rille.error.
+---@param options? rille.options
+---@return rille.engine
+function rille.open(options) end
+
+---What is raised when a call of the library fails; tostring() gives the whole text.
+---@class rille.error
+---@field code integer negative errno
+---@field class "runtime"|"script"|"permission"|"kernel"
+---@field tag string stable: "unknown-field"
+---@field file? string
+---@field line? integer
+---@field col? integer
+---@field message string
+---@field formatted string with place, source line and hint
+
+---@class rille.engine
+local engine = {}
+
+---A recipe by its name, a script by its path (with a slash, or ending in .lua), or a table: a script, a list of probes, one
+---probe. A table's `on_event` functions are called here, in this Lua.
+---@param what string|rille.script|rille.probe[]|rille.probe
+---@param params? table<string, boolean|integer|string|(integer|string)[]>
+---@return rille.session
+function engine:load(what, params) end
+
+---The text of a script, or of one probe in braces.
+---@param text string
+---@param params? table<string, boolean|integer|string|(integer|string)[]>
+---@param name? string what messages call it
+---@return rille.session
+function engine:load_string(text, params, name) end
+
+---Readable when there is something to dispatch.
+---@return integer
+function engine:fd() end
+
+---The same, for cqueues.
+---@return integer
+function engine:pollfd() end
+
+---For cqueues: "r".
+---@return string
+function engine:events() end
+
+---For cqueues: nil, the descriptor says all.
+---@return nil
+function engine:timeout() end
+
+---The same as fd(), for LuaSocket's select.
+---@return integer
+function engine:getfd() end
+
+---For LuaSocket's select: false, nothing is kept back.
+---@return boolean
+function engine:dirty() end
+
+---Waits, and hands events to callbacks. Raises what a callback raised, once the round is over.
+---@param timeout_ms? integer 0: does not wait; -1, and if not given: until something happens
+---@param max_events? integer 0, and if not given: no bound
+---@return integer? events nil if no session runs any more
+---@return integer? events then how many it was
+function engine:dispatch(timeout_ms, max_events) end
+
+---@return { name: string, summary: string, source: string }[]
+function engine:recipes() end
+
+---@param glob? string over "syscall:NAME" and "tracepoint:CATEGORY:NAME"
+---@return string[]
+function engine:probes(glob) end
+
+---@param probe string
+---@return { name: string, type: string, scope?: "at_exit" }[]
+function engine:arguments(probe) end
+
+---What this kernel and these privileges allow; no state: not, and it is needed.
+---@return { name: string, detail: string, state?: "ok"|"optional" }[]
+function engine:doctor() end
+
+---Closes its sessions, too; what they had not dispatched is dropped.
+function engine:close() end
+
+---A session: one script, from its loading to its closing. Its engine keeps it until then.
+---@class rille.session
+local session = {}
+
+---@param name string
+---@param value boolean|integer|string|(integer|string)[]
+---@return rille.session
+function session:param(name, value) end
+
+---@param name "addresses"|"color"|"depth"|"fields"|"filter"|"follow"|"limit"|"signatures"|"stack"|"timestamp"|"top"|string
+---@param value boolean|integer|string|string[]
+---@return rille.session
+function session:set(name, value) end
+
+---@param pid integer
+---@return rille.session
+function session:target_pid(pid) end
+
+---@param comm string
+---@return rille.session
+function session:target_comm(comm) end
+
+---@param uid integer
+---@return rille.session
+function session:target_uid(uid) end
+
+---@param format string "text", "jsonl" …
+---@param where string|integer|file* a path, a descriptor, an open file
+---@return rille.session
+function session:add_output(format, where) end
+
+---The events of probes that have no callback of their own in the table. nil: none.
+---@param callback? fun(ev: rille.event, session: rille.session)
+---@return rille.session
+function session:on_event(callback) end
+
+---@return { name: string, type: string, help?: string, default?: string }[]
+function session:params() end
+
+---@return string
+function session:summary() end
+
+---Everything short of the kernel: names, types, generated code.
+---@return rille.session
+function session:check() end
+
+---@param form? "c"|"asm"|"object"
+---@return string
+function session:emit(form) end
+
+---Compiles, or takes from the cache; loads and attaches: all or nothing.
+---@return rille.session
+function session:attach() end
+
+---Delivers what is left, writes the report, detaches. In a callback: the trace ends after this event.
+---@param reason? string
+---@return rille.session
+function session:stop(reason) end
+
+---Why the trace ended, nil while it has not.
+---@return string?
+function session:over() end
+
+---@class rille.stats
+---@field probe string
+---@field seen integer
+---@field target integer
+---@field passed integer
+---@field sent integer
+---@field lost_ring integer
+---@field lost_entry integer
+---@field lost_compat integer
+---@field lost_limit integer
+---@field callback_errors integer
+---@field unresolved integer stacks that did not reach their root
+---@field unresolved_why string
+
+---A table a probe.
+---@return rille.stats[]
+function session:stats() end
+
+---@return { name: string, nsecs: integer }[]
+function session:phases() end
+
+---@return string
+function session:mechanisms() end
+
+---What was not dispatched is dropped.
+function session:close() end
