@@ -1,6 +1,7 @@
 /* rille_set(): one table of the settings, a function each. Values are text, as on a command line. */
 #include "engine/api/handle.h"
 #include "engine/base/nearest.h"
+#include "engine/proc/descriptors.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -219,6 +220,38 @@ static int set_open_inode(rille *r, const struct setting *setting, const char *v
 	return numbers(r, setting, value, UINT64_MAX, add_inode);
 }
 
+static int unknown_kind(rille *r, const struct setting *setting, const char *word)
+{
+	struct nearest nearest;
+	nearest_init(&nearest, word);
+	for (int kind = 0; kind < DESCRIPTOR_KINDS; kind++)
+		nearest_offer(&nearest, descriptor_kind_name((enum descriptor_kind)kind));
+	bad_value(r, setting, word, "a kind of descriptor");
+	if (nearest.best)
+		err_hint(&r->err, "did you mean '%s'?", nearest.best);
+	else
+		err_hint(
+		        &r->err, "socket, pipe, file, directory, device, eventpoll, eventfd …: as the list calls them");
+	return -EINVAL;
+}
+
+static int set_open_kind(rille *r, const struct setting *setting, const char *value)
+{
+	char *copy = strdup(value), *rest = copy;
+	int e = copy ? 0 : err_nomem(&r->err);
+	for (char *word; e == 0 && (word = strsep(&rest, ","));) {
+		int kind = 0;
+		while (kind < DESCRIPTOR_KINDS && strcmp(descriptor_kind_name((enum descriptor_kind)kind), word))
+			kind++;
+		if (kind == DESCRIPTOR_KINDS)
+			e = unknown_kind(r, setting, word);
+		else
+			r->shared.open.kinds |= 1u << kind;
+	}
+	free(copy);
+	return e;
+}
+
 static const struct setting settings[] = {
         {"addresses", set_addresses},
         {"color", set_color},
@@ -230,6 +263,7 @@ static const struct setting settings[] = {
         {"open-by", set_open_by},
         {"open-fd", set_open_fd},
         {"open-inode", set_open_inode},
+        {"open-kind", set_open_kind},
         {"signatures", set_signatures},
         {"stack", set_stack},
         {"timestamp", set_timestamp},

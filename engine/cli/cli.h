@@ -43,6 +43,7 @@ int finish_stdout(int status);
 
 /* Commands: the whole command line, and where their own arguments begin in it. They return the exit status. */
 int cmd_run(int argc, char **argv, int first);
+int cmd_open(int argc, char **argv, int first);
 int cmd_list(int argc, char **argv, int first);
 int cmd_check(int argc, char **argv, int first);
 int cmd_emit(int argc, char **argv, int first);

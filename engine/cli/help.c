@@ -6,6 +6,7 @@
 
 static const char usage[] = "usage: rille run RECIPE|FILE.lua|- [OPTIONS] [PARAMETERS] [-- COMMAND…]\n"
                             "       rille -e 'TABLE' [OPTIONS] [-- COMMAND…]\n"
+                            "       rille open -p PID | --all | -- COMMAND…\n"
                             "       rille report TRACE.jsonl [OPTIONS]\n"
                             "       rille list [recipes | probes GLOB | -v PROBE]\n"
                             "       rille check FILE\n"
@@ -17,6 +18,7 @@ static const char examples[] =
         "\n"
         "Examples:\n"
         "  rille run unix -- java -version        who makes Unix sockets while java starts, with stacks\n"
+        "  rille open -p 4711 --by site           what it has open, by the place that made it\n"
         "  rille run bind -p 4711                 what a running process binds\n"
         "  rille run socket --family AF_INET6     every IPv6 socket on this machine\n"
         "  rille -e '{ \"syscall:bind\", fields = { \"addr\" }, stack = \"user\" }'\n"
@@ -98,6 +100,30 @@ void help_report(void)
 	options_help(stdout, FOR_REPORT);
 }
 
+static void help_open(void)
+{
+	fputs("usage: rille open -p PID[,PID] [OPTIONS]\n"
+	      "       rille open --all [OPTIONS]\n"
+	      "       rille open [OPTIONS] -- COMMAND…\n\n"
+	      "What is open, and who made it: every descriptor of the processes with its kind, addresses, the process "
+	      "at the\n"
+	      "other end, its age and the stack that made it. The list is written when the trace ends (Ctrl-C, -d, the "
+	      "end of\n"
+	      "the command), at SIGUSR1, and every so often with --every. What was open before tracing began is marked "
+	      "so;\n"
+	      "--now lists at once, without tracing. A process that has ended is shown as it was then.\n\n"
+	      "Options:\n",
+	        stdout);
+	options_help(stdout, FOR_OPEN);
+	fputs("\nExamples:\n"
+	      "  rille open -p 4711 -d 1m              what it opened within a minute and still has\n"
+	      "  rille open -p 4711 --by site --every 10s   a leak is a place whose count grows\n"
+	      "  rille open --fd 4 -- java Demo        all about descriptor 4\n"
+	      "  rille open -p 4711 --now              as lsof would, at once\n"
+	      "  rille open --all --now --inode 81234  who has socket:[81234]\n",
+	        stdout);
+}
+
 static void help_list(void)
 {
 	fputs("usage: rille list [recipes]\n"
@@ -128,6 +154,8 @@ bool help_command(const char *name)
 		help_emit(NULL, NULL);
 	else if (strcmp(name, "report") == 0)
 		help_report();
+	else if (strcmp(name, "open") == 0)
+		help_open();
 	else if (strcmp(name, "list") == 0)
 		help_list();
 	else if (strcmp(name, "doctor") == 0)

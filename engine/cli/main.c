@@ -15,6 +15,7 @@ static const struct command {
 	int (*run)(int argc, char **argv, int first);
 } commands[] = {
         {"run", cmd_run},
+        {"open", cmd_open},
         {"report", cmd_report},
         {"list", cmd_list},
         {"check", cmd_check},

@@ -25,6 +25,10 @@ enum key {
 	KEY_THREAD,
 	KEY_UID,
 	KEY_DURATION,
+	KEY_EVERY,
+	KEY_ALL,
+	KEY_NOW,
+	KEY_DETAIL, /* as KEY_SET */
 	KEY_OUTPUT,
 	KEY_FORMAT,
 	KEY_COLOR,
@@ -55,28 +59,37 @@ static const struct option_spec {
 } table[] = {
         {"eval", 'e', KEY_EVAL, "TABLE", FOR_SCRIPT,
                 "a probe instead of a script: '{ \"syscall:bind\", fields = { \"addr\" } }'"},
-        {"pid", 'p', KEY_PID, "PID[,PID]", FOR_RUN, "trace these processes (and their children)"},
+        {"pid", 'p', KEY_PID, "PID[,PID]", FOR_TRACE, "trace these processes (and their children)"},
         {"pid", 'p', KEY_PID, "PID[,PID]", FOR_REPORT, "only events of these processes"},
         {"comm", 'n', KEY_COMM, "COMM", FOR_RUN, "trace threads of this name"},
         {"comm", 'n', KEY_THREAD, "COMM", FOR_REPORT, "only events of threads of this name"},
         {"uid", 'u', KEY_UID, "USER", FOR_RUN, "trace processes of this user (name or number)"},
-        {"no-follow", 0, KEY_SET, NULL, FOR_RUN, "do not trace children of the target", "follow", "no"},
+        {"no-follow", 0, KEY_SET, NULL, FOR_TRACE, "do not trace children of the target", "follow", "no"},
         {"filter", 0, KEY_SET, "EXPR", FOR_SCRIPT, "only events for which this holds too (in the kernel)"},
         {"stack", 0, KEY_SET, "SIDES", FOR_SCRIPT, "with stacks: user, kernel or both"},
         {"depth", 0, KEY_SET, "N", FOR_SCRIPT, "at most N frames a stack"},
-        {"duration", 'd', KEY_DURATION, "TIME", FOR_RUN, "end after this time: 5s, 500ms, 2m"},
+        {"duration", 'd', KEY_DURATION, "TIME", FOR_TRACE, "end after this time: 5s, 500ms, 2m"},
+        {"every", 0, KEY_EVERY, "TIME", FOR_TRACE, "a report at this interval, from outputs that tell a state (open)"},
+        {"all", 0, KEY_ALL, NULL, FOR_OPEN, "every process"},
+        {"now", 0, KEY_NOW, NULL, FOR_OPEN, "what is open now, at once: without tracing nobody knows who made it"},
+        {"by", 0, KEY_SET, "site|fd", FOR_OPEN, "grouped by where it was made; by descriptor (the default)", "open-by"},
+        {"fd", 0, KEY_DETAIL, "N[,N]", FOR_OPEN, "only these descriptors, with all that is known", "open-fd"},
+        {"inode", 0, KEY_DETAIL, "N[,N]", FOR_OPEN, "only what has these inodes, the N of socket:[N]", "open-inode"},
+        {"kind", 0, KEY_SET, "KIND[,KIND]", FOR_OPEN, "only these kinds: socket, pipe, file, eventpoll …", "open-kind"},
         {"limit", 0, KEY_SET, "N", FOR_OUT, "end after N events"},
-        {"output", 'o', KEY_OUTPUT, "[FORMAT:]FILE", FOR_OUT,
+        {"output", 'o', KEY_OUTPUT, "[FORMAT:]FILE", FOR_OUT | FOR_OPEN,
                 "write events there, - is standard output; %p is our pid, %t the start time; repeatable"},
         {"format", 0, KEY_FORMAT, "FORMAT", FOR_OUT,
                 "where -o does not say: text, jsonl, csv, perf-script, top, folded, flamegraph, speedscope or pprof"},
+        {"format", 0, KEY_FORMAT, "FORMAT", FOR_OPEN, "text or jsonl"},
         {"top", 0, KEY_TOP, "N", FOR_OUT, "at the end, the N places that events came from most often; 0 = all"},
         {"fields", 0, KEY_SET, "A,B", FOR_OUT, "show only these fields, in this order"},
-        {"timestamp", 0, KEY_SET, "KIND", FOR_OUT, "time, iso, epoch, delta or none"},
-        {"addresses", 0, KEY_SET, NULL, FOR_OUT, "show addresses and whole paths in stacks", "addresses", "yes"},
-        {"signatures", 0, KEY_SET, NULL, FOR_OUT, "show signatures of Java methods", "signatures", "yes"},
-        {"color", 0, KEY_COLOR, "WHEN", FOR_OUT, "auto (on a terminal), always or never"},
-        {"ready-fd", 0, KEY_READY_FD, "N", FOR_RUN, "write a line to descriptor N once the probes are attached"},
+        {"timestamp", 0, KEY_SET, "KIND", FOR_OUT | FOR_OPEN, "time, iso, epoch, delta or none"},
+        {"addresses", 0, KEY_SET, NULL, FOR_OUT | FOR_OPEN, "show addresses and whole paths in stacks", "addresses",
+                "yes"},
+        {"signatures", 0, KEY_SET, NULL, FOR_OUT | FOR_OPEN, "show signatures of Java methods", "signatures", "yes"},
+        {"color", 0, KEY_COLOR, "WHEN", FOR_OUT | FOR_OPEN, "auto (on a terminal), always or never"},
+        {"ready-fd", 0, KEY_READY_FD, "N", FOR_TRACE, "write a line to descriptor N once the probes are attached"},
         {"c", 0, KEY_C, NULL, FOR_EMIT, "the generated C (the default)"},
         {"asm", 0, KEY_ASM, NULL, FOR_EMIT, "BPF assembly"},
         {"object", 0, KEY_OBJECT, "FILE", FOR_EMIT,
@@ -84,11 +97,11 @@ static const struct option_spec {
         {"output", 'o', KEY_EMIT_OUTPUT, "FILE", FOR_EMIT, "write there instead of standard output"},
         {"strict", 0, KEY_STRICT, NULL, FOR_RUN, "an error in a callback ends the trace"},
         {"unsafe", 0, KEY_UNSAFE, NULL, FOR_SCRIPT, "give the script files, processes and C modules"},
-        {"quiet", 'q', KEY_QUIET, NULL, FOR_SCRIPT, "no report unless something was lost, no remarks"},
+        {"quiet", 'q', KEY_QUIET, NULL, FOR_SCRIPT | FOR_OPEN, "no report unless something was lost, no remarks"},
         {"quiet", 'q', KEY_QUIET, NULL, FOR_REPORT, "do not tell each line that cannot be read"},
-        {"verbose", 'v', KEY_VERBOSE, NULL, FOR_SCRIPT, "phases in ms, chosen mechanisms; -vv: more"},
+        {"verbose", 'v', KEY_VERBOSE, NULL, FOR_SCRIPT | FOR_OPEN, "phases in ms, chosen mechanisms; -vv: more"},
         {"help", 'h', KEY_HELP, NULL, FOR_SCRIPT, "this, and the script's parameters"},
-        {"help", 'h', KEY_HELP, NULL, FOR_REPORT, "this"},
+        {"help", 'h', KEY_HELP, NULL, FOR_REPORT | FOR_OPEN, "this"},
 };
 
 enum { TABLE_SIZE = sizeof(table) / sizeof(*table) };
@@ -116,6 +129,8 @@ static const char *command_name(const struct options *options)
 		return "emit";
 	case FOR_REPORT:
 		return "report";
+	case FOR_OPEN:
+		return "open";
 	default:
 		return "run";
 	}
@@ -220,6 +235,8 @@ static int out_of_memory(void)
 static int script_found(struct walk *walk, const char *name, bool is_table)
 {
 	struct options *options = walk->options;
+	if (options->command == FOR_OPEN)
+		return say_usage("open", "unexpected '%s'; a command to trace goes behind --", name);
 	if (options->script && options->command == FOR_REPORT)
 		return say_usage("report", "unexpected '%s': a report is made of one trace", name);
 	if (options->script)
@@ -323,6 +340,19 @@ static int set_option(struct walk *walk, const struct option_spec *spec, const c
 	switch (spec->key) {
 	case KEY_SET:
 		return set_setting(options, spec, value);
+	case KEY_DETAIL:
+		options->detailed = true;
+		return set_setting(options, spec, value);
+	case KEY_ALL:
+		options->all = true;
+		break;
+	case KEY_NOW:
+		options->now = true;
+		break;
+	case KEY_EVERY:
+		if (read_duration(value, &options->every_ns) < 0)
+			return say_usage(command_name(options), "'%s' is not a duration (5s, 500ms, 2m)", value);
+		break;
 	case KEY_TOP:
 		options->top = true;
 		return set_setting(options, spec, value);
@@ -339,7 +369,7 @@ static int set_option(struct walk *walk, const struct option_spec *spec, const c
 		return set_uid(options, value);
 	case KEY_DURATION:
 		if (read_duration(value, &options->duration_ns) < 0)
-			return say_usage("run", "'%s' is not a duration (5s, 500ms, 2m)", value);
+			return say_usage(command_name(options), "'%s' is not a duration (5s, 500ms, 2m)", value);
 		break;
 	case KEY_OUTPUT:
 		return set_output(options, value);
@@ -392,8 +422,8 @@ static int unknown_option(struct walk *walk)
 	const char *word = walk->argv[optind - 1];
 	if (optopt)
 		return say_usage(command_name(options), "there is no option -%c", optopt);
-	if (options->command == FOR_REPORT)
-		return say_usage("report", "there is no option %s", word);
+	if (options->command == FOR_REPORT || options->command == FOR_OPEN)
+		return say_usage(command_name(options), "there is no option %s", word);
 	if (!options->script)
 		return say_usage(command_name(options),
 		        "there is no option %s (a script's parameters go behind its name)", word);
@@ -441,11 +471,33 @@ static void look_ahead(struct options *options, int argc, char **argv, int first
 	}
 }
 
+/* Of `rille open`: whose descriptors, and what excludes what. */
+static int finish_open(struct options *options, char **command)
+{
+	options->command_argv = command;
+	if (command && options->npids)
+		return say_usage("open", "-p and a command behind -- exclude each other");
+	if (options->all && (command || options->npids))
+		return say_usage("open", "--all and %s exclude each other", command ? "a command behind --" : "-p");
+	if (!options->all && !command && !options->npids)
+		return say_usage("open", "whose descriptors? -p PID, --all, or a command behind --");
+	if (options->now && command)
+		return say_usage("open", "--now traces nothing: it takes -p PID or --all");
+	if (options->now && (options->every_ns || options->duration_ns))
+		return say_usage("open", "--now traces nothing: it has no --every and no --duration");
+	if (options->now)
+		return 0;
+	options->script = "fds";
+	return rille_load_recipe(options->r, "fds") < 0 ? say_error(options->r) : 0;
+}
+
 static int finish(struct walk *walk)
 {
 	struct options *options = walk->options;
 	if (options->help)
 		return 0;
+	if (options->command == FOR_OPEN)
+		return finish_open(options, optind < walk->argc ? walk->argv + optind : NULL);
 	if (!options->script && options->command == FOR_REPORT)
 		return say_usage("report", "which trace? A file that -o jsonl:FILE wrote, or - for standard input");
 	if (!options->script)

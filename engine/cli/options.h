@@ -11,7 +11,16 @@
 enum { MAX_OUTPUTS = 16, MAX_PIDS = 256 };
 
 /* Which commands take an option. */
-enum { FOR_RUN = 1, FOR_CHECK = 2, FOR_EMIT = 4, FOR_SCRIPT = 7, FOR_REPORT = 8, FOR_OUT = FOR_RUN | FOR_REPORT };
+enum {
+	FOR_RUN = 1,
+	FOR_CHECK = 2,
+	FOR_EMIT = 4,
+	FOR_SCRIPT = 7,
+	FOR_REPORT = 8,
+	FOR_OUT = FOR_RUN | FOR_REPORT,
+	FOR_OPEN = 16,
+	FOR_TRACE = FOR_RUN | FOR_OPEN,
+};
 
 struct options {
 	unsigned command; /* FOR_… */
@@ -26,9 +35,11 @@ struct options {
 	const char *comm; /* of a report */
 	pid_t pids[MAX_PIDS];
 	size_t npids;
-	uint64_t duration_ns; /* 0 = none */
-	int ready_fd;         /* -1 = none */
-	int emit;             /* enum rille_emit */
+	uint64_t duration_ns;    /* 0 = none */
+	uint64_t every_ns;       /* between reports, 0 = none */
+	bool all, now, detailed; /* of open: every process; without tracing; --fd or --inode */
+	int ready_fd;            /* -1 = none */
+	int emit;                /* enum rille_emit */
 	const char *emit_path;
 	char **command_argv; /* behind `--`, NULL-terminated; NULL = none */
 };

@@ -14,6 +14,15 @@ static bool wants_color(const struct options *options)
 	return isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
 }
 
+/* What --format says, as an output is called. */
+static const char *fallback_format(const struct options *options)
+{
+	const char *format = options->format ? options->format : "text";
+	if (options->command != FOR_OPEN)
+		return format;
+	return strcmp(format, "text") == 0 ? "open" : strcmp(format, "jsonl") == 0 ? "open-jsonl" : format;
+}
+
 static int add_output(const struct options *options, const char *format, const char *path)
 {
 	bool to_stdout = strcmp(path, "-") == 0;
@@ -24,12 +33,15 @@ static int add_output(const struct options *options, const char *format, const c
 
 static int add_named(const struct options *options, const char *text)
 {
-	const char *fallback = options->format ? options->format : "text";
+	const char *fallback = fallback_format(options);
 	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz-");
 	if (!len || text[len] != ':')
 		return add_output(options, fallback, text);
 	if (!text[len + 1])
-		return say_usage(options->command == FOR_REPORT ? "report" : "run", "-o %s names no file", text);
+		return say_usage(options->command == FOR_REPORT ? "report"
+		                 : options->command == FOR_OPEN ? "open"
+		                                                : "run",
+		        "-o %s names no file", text);
 	char *format = strndup(text, len);
 	if (!format) {
 		say("out of memory");
@@ -48,7 +60,7 @@ int outputs_add(const struct options *options)
 	if (options->top && add_output(options, "top", "-") != 0)
 		return EXIT_RUNTIME;
 	if (!options->noutputs && !options->top)
-		return add_output(options, options->format ? options->format : "text", "-");
+		return add_output(options, fallback_format(options), "-");
 	for (size_t i = 0; i < options->noutputs && !status; i++)
 		status = add_named(options, options->outputs[i]);
 	return status;

@@ -1,4 +1,4 @@
-/* rille run: from the command line to the exit status.
+/* rille run and rille open: from the command line to the exit status.
  *
  *     options → script (options.c) → outputs → targets → attach → loop → report
  *
@@ -29,6 +29,7 @@ struct run {
 	int signals;          /* descriptor */
 	uint64_t child_ended; /* when; 0 = it runs, or we have said that its children still do */
 	uint64_t deadline;    /* CLOCK_MONOTONIC, ns; 0 = none */
+	uint64_t next_report; /* the same, of --every */
 	const char *reason;   /* why the trace ends; NULL while it goes on */
 	int status;           /* of a failure; 0 = none */
 	int pidfds[MAX_PIDS]; /* of -p, to say when one ends */
@@ -96,6 +97,8 @@ static int attach(struct run *run)
 	run->signals = signals_open();
 	if (options->duration_ns)
 		run->deadline = now_ns() + options->duration_ns;
+	if (options->every_ns)
+		run->next_report = now_ns() + options->every_ns;
 	if (options->talk.verbose)
 		say_phases(options->r);
 	return 0;
@@ -121,7 +124,20 @@ static void tell_started(const struct run *run)
 	size_t n = rille_probe_count(options->r);
 	if (options->talk.quiet || options->command_argv || !isatty(STDERR_FILENO))
 		return;
-	say("tracing with %zu probe%s; Ctrl-C ends", n, n == 1 ? "" : "s");
+	if (options->command == FOR_OPEN)
+		say("watching what is opened; Ctrl-C tells what is open, SIGUSR1 as well");
+	else
+		say("tracing with %zu probe%s; Ctrl-C ends", n, n == 1 ? "" : "s");
+}
+
+/* Outputs that tell a state do so now. */
+static void report(struct run *run, const char *why)
+{
+	int r = rille_report(run->options.r, why);
+	if (r >= 0 || r == -EPIPE)
+		return;
+	run->status = say_error(run->options.r);
+	run->reason = "error";
 }
 
 /* A terminal sends its signals to the child as well; what was sent to us alone is passed on. */
@@ -129,6 +145,10 @@ static void handle_signal(struct run *run, struct signal_seen seen)
 {
 	if (seen.number == SIGCHLD)
 		return;
+	if (seen.number == SIGUSR1) {
+		report(run, "signal");
+		return;
+	}
 	if (run->child.pid && !seen.from_terminal)
 		kill(run->child.pid, seen.number);
 	if (seen.number == SIGHUP && run->child.pid)
@@ -192,6 +212,8 @@ static int time_left(const struct run *run, uint64_t now)
 	uint64_t due = run->deadline ? run->deadline : UINT64_MAX;
 	if (run->child_ended && run->child_ended + LEFT_BEHIND_NS < due)
 		due = run->child_ended + LEFT_BEHIND_NS;
+	if (run->next_report && run->next_report < due)
+		due = run->next_report;
 	if (due == UINT64_MAX)
 		return -1;
 	return now >= due ? 0 : (int)((due - now) / 1000000 + 1);
@@ -221,6 +243,11 @@ static void loop(struct run *run)
 		uint64_t now = now_ns();
 		if (run->deadline && now >= run->deadline && !run->reason)
 			run->reason = "duration";
+		if (!run->reason && run->next_report && now >= run->next_report) {
+			report(run, "every");
+			while (run->next_report <= now) /* one that was missed is not made up for */
+				run->next_report += run->options.every_ns;
+		}
 		if (!run->reason)
 			tell_left_behind(run, now);
 	}
@@ -233,7 +260,9 @@ static void stop(struct run *run)
 	int r = rille_stop(options->r, run->reason);
 	if (r < 0 && r != -EPIPE && !run->status)
 		run->status = say_error(options->r);
-	say_totals(options->r, &options->talk);
+	struct talk talk = options->talk;
+	talk.quiet |= options->command == FOR_OPEN && !talk.verbose; /* the list is the report */
+	say_totals(options->r, &talk);
 }
 
 /* A command that ended by itself gives its status; one that we ended because the trace was over does not. */
@@ -268,15 +297,29 @@ static int trace(struct run *run)
 	return end_child(run);
 }
 
-int cmd_run(int argc, char **argv, int first)
+/* What is open, without tracing. */
+static int snapshot(struct run *run)
+{
+	int status = outputs_add(&run->options);
+	if (!status)
+		status = prepare_targets(run);
+	if (!status && rille_snapshot(run->options.r) < 0)
+		status = say_error(run->options.r);
+	return status;
+}
+
+static int cmd(unsigned command, int argc, char **argv, int first)
 {
 	struct run run = {.signals = -1};
-	int status = options_read(&run.options, FOR_RUN, argc, argv, first);
+	int status = options_read(&run.options, command, argc, argv, first);
 	if (!status && run.options.help) {
-		help_run(run.options.script, run.options.r);
+		if (command == FOR_OPEN)
+			help_command("open");
+		else
+			help_run(run.options.script, run.options.r);
 		status = finish_stdout(EXIT_DONE);
 	} else if (!status) {
-		status = trace(&run);
+		status = run.options.now ? snapshot(&run) : trace(&run);
 	}
 	child_fini(&run.child);
 	for (size_t i = 0; i < run.npidfds; i++)
@@ -286,4 +329,14 @@ int cmd_run(int argc, char **argv, int first)
 		close(run.signals);
 	options_fini(&run.options);
 	return status;
+}
+
+int cmd_run(int argc, char **argv, int first)
+{
+	return cmd(FOR_RUN, argc, argv, first);
+}
+
+int cmd_open(int argc, char **argv, int first)
+{
+	return cmd(FOR_OPEN, argc, argv, first);
 }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Blocks SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGCHLD, which are read from the returned descriptor from now on. */
+/* Blocks SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGCHLD, which are read from the returned descriptor from now on. */
 int signals_open(void);
 
 struct signal_seen {

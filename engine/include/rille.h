@@ -158,7 +158,8 @@ RILLE_API int rille_set_param(rille *r, const char *name, const char *value);
 /* Names: "filter" (expression joined to every probe's where), "stack" ("user", "kernel", "both"), "depth", "limit" (events),
  * "fields" ("fd,inode"), "color" ("yes", "no"), "timestamp" ("time", "iso", "epoch", "delta", "none"), "addresses" ("yes"),
  * "top" (places shown by the format "top", 0 = all), "follow" ("no": children of the target are not traced), "signatures" ("yes").
- * Of the formats "open": "open-by" ("site": grouped by creation point; "fd"), "open-fd" and "open-inode" (only these, "4,7"). */
+ * Of the formats "open": "open-by" ("site": grouped by creation point; "fd"), "open-fd" and "open-inode" (only these, "4,7"),
+ * "open-kind" ("socket,pipe"). */
 RILLE_API int rille_set(rille *r, const char *name, const char *value);
 RILLE_API int rille_target_pid(rille *r, int pid);
 RILLE_API int rille_target_comm(rille *r, const char *comm);

@@ -17,6 +17,7 @@ struct sink_open {
 	size_t nfds, ninodes;   /* only these; none: all */
 	int fds[SINK_MOST_ASKED];
 	uint64_t inodes[SINK_MOST_ASKED];
+	uint32_t kinds; /* bits by enum descriptor_kind; 0: all */
 };
 
 struct sink_options {
