@@ -173,12 +173,12 @@ local probes = {
   {
     "syscall:close_range",
     at = "entry",
-    where = "fd <= max_fd",
+    where = "$processes && fd <= max_fd",
     fields = { "op = 'range'", "first = fd", "last = max_fd", { "flags", as = "CLOSE_RANGE_" } },
   },
   {
     "syscall:unshare",
-    where = "ret == 0 && unshare_flags & CLONE_FILES",
+    where = "$processes && ret == 0 && unshare_flags & CLONE_FILES",
     fields = { "op = 'unshare'" },
   },
   {
@@ -236,6 +236,15 @@ local function set_accepting(ev, value)
   accepting[key] = value
 end
 
+-- Whether an operation can make what is wanted.
+local function may_make(opcodes, kinds)
+  local wanted_kinds = {}
+  for kind in kinds:gmatch("%S+") do
+    table.insert(wanted_kinds, "KIND_" .. kind .. " in $kinds")
+  end
+  return "opcode in {" .. opcodes .. "} && (!$kinds || " .. table.concat(wanted_kinds, " || ") .. ")"
+end
+
 local function submit(condition, on_event)
   return {
     "tracepoint:io_uring:io_uring_submit_req",
@@ -261,17 +270,20 @@ end
 local message = "uptr(kptr(req, 'io_sr_msg')->umsg)"
 local slot = "(" .. table.concat(SLOTS, " : ") .. " : 1) == 0"
 local completed = slot:gsub("opcode", "kptr(req, 'io_kiocb')->opcode")
+local makes = may_make("IORING_OP_ACCEPT, IORING_OP_SOCKET", "SOCKET")
+  .. " || "
+  .. may_make("IORING_OP_OPENAT, IORING_OP_OPENAT2", "FILE DIRECTORY DEVICE PIPE SYMLINK")
 local operation = "kptr(req, 'io_kiocb')->opcode == "
 
 table.move({
-  submit(slot, function(ev, out)
+  submit("(" .. makes .. ") && " .. slot, function(ev, out)
     if ev.opcode == rille.constant("IORING_OP_ACCEPT") then
       set_accepting(ev, true)
     end
     out:emit(ev)
   end),
   submit("opcode == " .. FIXED_FD_INSTALL),
-  submit("opcode == " .. PIPE .. " && kptr(req, 'io_pipe')->file_slot == 0"),
+  submit(may_make(PIPE, "PIPE") .. " && kptr(req, 'io_pipe')->file_slot == 0"),
   complete(wanted("res >= 0 && req && " .. completed, "res"), fields("new", "res"), function(ev, out)
     set_accepting(ev, nil)
     out:emit(ev)
@@ -287,7 +299,8 @@ table.move({
   ),
   complete(wanted("res >= 0 && req && " .. operation .. FIXED_FD_INSTALL, "res"), fields("dup", "res")),
   complete(
-    "res == 0 && req && " .. operation .. PIPE .. " && kptr(req, 'io_pipe')->file_slot == 0",
+    "res == 0 && req && " .. operation .. PIPE .. " && kptr(req, 'io_pipe')->file_slot == 0"
+      .. " && (!$kinds || KIND_PIPE in $kinds)",
     pair_fields("uptr(kptr(req, 'io_pipe')->fds)")
   ),
   complete("res >= 0 && req && " .. operation .. RECVMSG .. " && scm_count(" .. message .. ") > 0", brought(message)),
@@ -305,7 +318,7 @@ return {
   params = {
     { "kinds", "const:KIND_[]", help = "only these kinds: socket, pipe, file, epoll, eventfd …" },
     { "notes", "bool", default = true, help = "also bind, listen, connect, and changes of close-on-exec" },
-    { "processes", "bool", default = true, help = "also fork, exec and exit" },
+    { "processes", "bool", default = true, help = "also what is of all descriptors: fork, exec, exit, close_range" },
   },
   probes = probes,
 }

@@ -411,6 +411,13 @@ static void exec_child(void)
 		duplicated("dup", kept, 1);
 		if (syscall(SYS_close_range, kept, kept, 4 /* CLOSE_RANGE_CLOEXEC */) < 0)
 			say("skip close_range %s", strerror(errno));
+		int marked = duplicated("dup", dup(1), 1),
+		    unmarked = duplicated("fcntl", fcntl(1, F_DUPFD_CLOEXEC, 0), 1);
+		int both = duplicated("dup", dup(1), 1);
+		fcntl(marked, F_SETFD, FD_CLOEXEC);
+		fcntl(unmarked, F_SETFD, 0);
+		ioctl(both, FIOCLEX);
+		ioctl(both, FIONCLEX);
 		char socket[16];
 		snprintf(socket, sizeof(socket), "%d", fds[1]);
 		execl("/proc/self/exe", "fds", "hold", socket, (char *)NULL);
@@ -453,6 +460,7 @@ static void unshare_child(void)
 	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL, 0);
 	if (pid == 0) {
 		die_with_parent();
+		wait_child(fds[1]); /* until the parent has told of it */
 		if (unshare(CLONE_FILES) < 0)
 			say("skip unshare %s", strerror(errno));
 		made("eventfd2", eventfd(0, EFD_NONBLOCK));
@@ -462,6 +470,7 @@ static void unshare_child(void)
 	forked("clone", pid, "shared");
 	if (pid > 0) {
 		made("clone", pidfd);
+		child_ready(fds[0]);
 		wait_child(fds[0]);
 	}
 }
@@ -553,6 +562,24 @@ static void ring_direct(struct ring *ring)
 	made("uring:fixed_fd_install", operate(ring, sqe));
 }
 
+/* Descriptors come with a message, too. */
+static void ring_receive(struct ring *ring)
+{
+	int fds[2];
+	char byte, control[256];
+	struct iovec iov = {&byte, 1};
+	struct msghdr msg = {
+	        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct io_uring_sqe sqe = {.opcode = IORING_OP_RECVMSG, .addr = address_of(&msg), .len = 1};
+	made_pair("socketpair", socketpair(AF_UNIX, SOCK_STREAM, 0, fds), fds);
+	send_descriptors(fds[0], fds, 2);
+	sqe.fd = fds[1];
+	if (operate(ring, sqe) < 0)
+		say("skip uring:recvmsg %s", strerror(errno));
+	else
+		tell_received("uring:recvmsg", &msg);
+}
+
 static void ring_pipe(struct ring *ring)
 {
 	int fds[2];
@@ -598,6 +625,7 @@ static void use_ring(const char *path)
 	ring_accept(&ring);
 	ring_direct(&ring);
 	ring_pipe(&ring);
+	ring_receive(&ring);
 	struct io_uring_sqe shut = {.opcode = IORING_OP_CLOSE, .fd = extra};
 	if (extra >= 0 && operate(&ring, shut) == 0)
 		gone("uring:close", extra);
