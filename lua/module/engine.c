@@ -191,7 +191,8 @@ static int load_table(lua_State *L, struct session *session, int table, int at)
 	lua_rawgeti(L, -2, 0);
 	lua_rawseti(L, -4, SESSION_ON_EVENT);
 	lua_pop(L, 3);
-	run_listen(session, true);
+	if (e == 0)
+		run_listen(session, true);
 	return e;
 }
 

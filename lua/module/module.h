@@ -123,7 +123,8 @@ enum {
 	SESSION_USTACK,
 	SESSION_KSTACK,
 	SESSION_REASON,
-	SESSION_OVER
+	SESSION_OVER,
+	SESSION_FILES
 };
 
 void session_open(lua_State *L);

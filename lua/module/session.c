@@ -235,6 +235,20 @@ static int session_target_uid(lua_State *L)
 	return done(L, session, rille_target_uid(session->r, (uint32_t)uid));
 }
 
+static void keep_file(lua_State *L, int file)
+{
+	slot_get(L, 1, SESSION_FILES);
+	if (lua_isnil(L, -1)) {
+		lua_newtable(L);
+		lua_pushvalue(L, -1);
+		slot_set(L, 1, SESSION_FILES);
+		lua_remove(L, -2);
+	}
+	lua_pushvalue(L, file);
+	lua_rawseti(L, -2, (int)compat_length(L, -2) + 1);
+	lua_pop(L, 1);
+}
+
 /* session:add_output(format, path | file | descriptor) */
 static int session_add_output(lua_State *L)
 {
@@ -250,14 +264,9 @@ static int session_add_output(lua_State *L)
 	} else if (!path) {
 		fd = (int)luaL_checkinteger(L, 3);
 	}
-	if (file) /* its descriptor is ours to use for as long as the session lives */
-		lua_pushvalue(L, 3);
-	else
-		lua_pushnil(L);
 	int e = rille_add_output(session->r, format, path, fd);
-	compat_get_slots(L, 1);
-	lua_insert(L, -2);
-	lua_rawseti(L, -2, (int)compat_length(L, -2) + SESSION_OVER + 1);
+	if (file) /* its descriptor is to stay open for as long as the session lives */
+		keep_file(L, 3);
 	return done(L, session, e);
 }
 
