@@ -48,11 +48,11 @@ local function new(call, more, condition)
   }
 end
 
--- A call that leaves a descriptor in memory.
+-- A call that leaves a descriptor in memory. (clone() returns twice, in the child with 0.)
 local function left(call, at, condition)
   return {
     "syscall:" .. call,
-    where = wanted("ret >= 0 && " .. condition, "s32(" .. at .. ")"),
+    where = wanted(condition, "s32(" .. at .. ")"),
     fields = fields("new", "s32(" .. at .. ")"),
     stack = "user",
   }
@@ -140,9 +140,9 @@ local probes = {
     [[ret >= 0 && cmd in { TIOCGPTPEER, NS_GET_USERNS, NS_GET_PARENT, USERFAULTFD_IOC_NEW, KVM_CREATE_VM,
       KVM_CREATE_VCPU }]]
   ),
-  left("clone", "parent_tidptr", "clone_flags & CLONE_PIDFD"),
-  left("clone3", "u64(uargs + 8)", "u64(uargs) & CLONE_PIDFD"),
-  left("getsockopt", "optval", "level == SOL_SOCKET && optname == 77"), -- SO_PEERPIDFD
+  left("clone", "parent_tidptr", "ret > 0 && clone_flags & CLONE_PIDFD"),
+  left("clone3", "u64(uargs + 8)", "ret > 0 && u64(uargs) & CLONE_PIDFD"),
+  left("getsockopt", "optval", "ret == 0 && level == SOL_SOCKET && optname == 77"), -- SO_PEERPIDFD
   pair("socketpair", "usockvec", { { "family", as = "AF_" }, { "type", as = "SOCK_" } }),
   pair("pipe", "fildes"),
   pair("pipe2", "fildes"),

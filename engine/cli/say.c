@@ -64,7 +64,7 @@ rille *open_handle(const struct handle_options *options)
 	        .size = sizeof(library),
 	        .log = log_message,
 	        .log_user = options->talk,
-	        .log_level = RILLE_LOG_WARN + options->talk->verbose,
+	        .log_level = RILLE_LOG_INFO + options->talk->verbose, /* a -v behind the script's name is not known yet */
 	        .argv = (const char *const *)options->argv,
 	        .unsafe = options->unsafe,
 	        .strict = options->strict,

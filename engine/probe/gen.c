@@ -160,9 +160,10 @@ static int match_probe(struct match *m)
 		int r = p->match(m->gen->catalog, on + len, p->one, m, m->err);
 		if (r < 0)
 			return not_found(m, r);
-		if (!m->found && !m->spec->optional)
-			return expr_error(&m->spec->on, 0, m->err, "unknown-probe", "no probe matches '%s'", on);
-		return 0;
+		if (m->found)
+			return 0;
+		expr_error(&m->spec->on, 0, m->err, "unknown-probe", "no probe matches '%s'", on);
+		return may_be_missing(m, -ENOENT) ? 0 : -EINVAL;
 	}
 	return unknown_provider(m);
 }

@@ -1,0 +1,339 @@
+"""The recipe fds: every way a descriptor comes to be and goes.
+
+Invariant: a program that makes a descriptor of every kind in every way (tests/programs/fds.c) is told of in full and of
+nothing else: the events are the steps that it says it took and the calls that strace sees; and whoever keeps a table by
+them has, for every process, exactly what /proc/PID/fd has: descriptors, inodes, flags, kinds.
+"""
+
+import collections
+import os
+import pathlib
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+import unittest
+
+import rille
+
+LOADER = re.compile(r"ld\.so\.cache$|\.so\.\d+$")  # what is opened before main()
+MISSING = {"read"}  # fanotify's events bring descriptors that nothing tells of
+LINKS = (("socket:", "SOCKET"), ("pipe:", "PIPE"), ("anon_inode:[eventpoll]", "EPOLL"), ("anon_inode:[eventfd", "EVENTFD"),
+         ("anon_inode:[timerfd]", "TIMERFD"), ("anon_inode:[signalfd]", "SIGNALFD"), ("anon_inode:inotify", "INOTIFY"),
+         ("anon_inode:[fanotify]", "FANOTIFY"), ("/memfd:", "MEMFD"), ("/secretmem", "MEMFD"), ("anon_inode:[pidfd]", "PIDFD"),
+         ("pidfd:", "PIDFD"), ("anon_inode:[io_uring]", "IO_URING"), ("anon_inode:bpf-map", "BPF"),
+         ("anon_inode:[perf_event]", "PERF"), ("anon_inode:[userfaultfd]", "USERFAULTFD"),
+         ("anon_inode:[fscontext]", "MOUNT"), ("anon_inode:[landlock-ruleset]", "LANDLOCK"),
+         ("anon_inode:seccomp notify", "SECCOMP"))
+
+
+def open_now(pid):
+    """{descriptor: (inode, flags, link, mode)} by /proc."""
+    table = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        about = os.stat(f"/proc/{pid}/fd/{fd}")
+        info = pathlib.Path(f"/proc/{pid}/fdinfo/{fd}").read_text(encoding="utf-8")
+        flags = int(re.search(r"^flags:\s*(\d+)", info, re.M).group(1), 8)
+        table[int(fd)] = (about.st_ino, flags, os.readlink(f"/proc/{pid}/fd/{fd}"), about.st_mode)
+    return table
+
+
+def kind_of(path, link, mode):
+    for begin, kind in LINKS:
+        if link.startswith(begin):
+            return kind
+    if os.path.exists("/dev/mqueue") and link.startswith("/rille-fds-"):
+        return "MQUEUE"
+    if link.startswith("/rille-fds-"):
+        return "MQUEUE"
+    return {stat.S_IFDIR: "DIRECTORY", stat.S_IFCHR: "DEVICE"}.get(stat.S_IFMT(mode), "FILE") if path else None
+
+
+class Replay:
+    """Tables of descriptors, kept by the events alone: {descriptor: (file, inode, kind, close-on-exec)}."""
+
+    def __init__(self, first):
+        self.tables = collections.defaultdict(dict)
+        self.first = first
+
+    def table(self, pid):
+        if pid not in self.tables:
+            self.tables[pid] = dict(self.first)
+        return self.tables[pid]
+
+    def put(self, table, event):
+        if "fds" in event:
+            for i, fd in enumerate(event["fds"]):
+                table[fd] = {"file": event["files"][i], "inode": event["inodes"][i], "kind": event.get("kind"),
+                             "cloexec": event.get("cloexec")}
+        else:
+            table[event["fd"]] = {key: event[key] for key in ("file", "inode", "kind", "cloexec")}
+
+    def take(self, event):
+        table = self.table(event["pid"])
+        match event["op"]:
+            case "new" | "dup":
+                self.put(table, event)
+            case "close":
+                table.pop(event["fd"], None)
+            case "note":
+                table[event["fd"]]["cloexec"] = event["cloexec"]
+            case "range":
+                for fd in [fd for fd in table if event["first"] <= fd <= event["last"]]:
+                    if event["flags"] == "CLOSE_RANGE_CLOEXEC":
+                        table[fd] = table[fd] | {"cloexec": True}
+                    else:
+                        del table[fd]
+            case "fork":
+                self.tables[event["child"]] = table if event["shared"] else dict(table)
+            case "unshare":
+                self.tables[event["pid"]] = dict(table)
+            case "exec":
+                self.tables[event["pid"]] = {fd: entry for fd, entry in table.items() if not entry["cloexec"]}
+            case "exit":
+                del self.tables[event["pid"]]
+
+
+class Trace:
+    """One run of the program: what it said, what /proc had when it was done, and the events."""
+
+    def __init__(self, program, folder, *options):
+        output = folder / "events"
+        arguments = ["run", "fds", *options, "-o", f"jsonl:{output}", "--", program]
+        with subprocess.Popen([rille.RILLE, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as process:
+            self.said = []
+            for line in process.stdout:
+                self.said.append(line.split())
+                if self.said[-1][1] == "ready":
+                    break
+            self.main = int(self.said[-1][0]) if self.said else 0
+            self.children = [int(words[3]) for words in self.said if words[1] == "fork"]
+            self.open = {pid: open_now(pid) for pid in [self.main, *self.children]}
+            process.stdin.close()
+            process.stdout.read()
+            self.errors = process.stderr.read()
+            self.status = process.wait(timeout=60)
+        self.records = rille.records(output.read_text(encoding="utf-8"))
+        self.events = sorted((r for r in self.records if r["type"] == "event"), key=lambda event: int(event["nsecs"]))
+        self.skipped = {words[2]: " ".join(words[3:]) for words in self.said if words[1] == "skip"}
+
+    def made(self, pid):
+        """The events that make descriptors, without those of the program's loader."""
+        for event in self.events:
+            if event["pid"] == pid and event["op"] in ("new", "dup") and not LOADER.search(event.get("path") or ""):
+                yield event
+
+
+def call_of(event):
+    return event["probe"].split(":")[-1] if event["probe"].startswith("syscall:") else "uring"
+
+
+class Fds(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        reason = rille.why_not_trace()
+        if reason:
+            raise unittest.SkipTest(reason)
+        cls.shop = rille.Workshop()
+        cls.addClassCleanup(cls.shop.close)
+        cls.program = cls.shop.compile("fds.c", "-O1", "-g", "-fno-inline", "-fno-optimize-sibling-calls")
+        cls.traced = Trace(cls.program, cls.shop.path)
+
+    def test_complete(self):
+        """Nothing was lost, and the recipe runs to its end."""
+        self.assertEqual(self.traced.status, 0, self.traced.errors)
+        end = self.traced.records[-1]
+        self.assertEqual(end["type"], "end")
+        for probe in end["probes"]:
+            self.assertEqual([probe[key] for key in probe if key.startswith("lost")], [0] * 4, probe)
+
+    def test_said(self):
+        """Each step that makes a descriptor is one event, of the same call with the same numbers, in the same order."""
+        for pid in [self.traced.main, *self.traced.children]:
+            said = []
+            for words in self.traced.said:
+                if int(words[0]) != pid or words[1] not in ("new", "pair", "dup", "recv") or words[2] in MISSING:
+                    continue
+                call = words[2] if not words[2].startswith("uring:") else "uring"
+                numbers = list(map(int, words[3:4] if words[1] == "dup" else words[3:]))
+                if words[1] == "recv" and said and said[-1][0] == call and (call == "recvmmsg" or len(numbers) == 1):
+                    if call == "recvmmsg" or self.same_message(pid, said[-1][1] + numbers):
+                        said[-1] = (call, said[-1][1] + numbers)
+                        continue
+                said.append((call, numbers))
+            told = [(call_of(event), event["fds"] if "fds" in event else [event["fd"]]) for event in self.traced.made(pid)]
+            self.assertEqual(told, said)
+
+    def same_message(self, pid, numbers):
+        """Whether they came together: descriptors and a process's are two headers of one message."""
+        return any(event.get("fds") == numbers for event in self.traced.made(pid))
+
+    def test_from(self):
+        """A copy names what it is a copy of, and has its open file."""
+        files = {}
+        for event in self.traced.made(self.traced.main):
+            if event["op"] == "dup" and "from" in event and event["from"] in files:
+                self.assertEqual(files[event["from"]], event["file"], event)
+            for fd, file in zip(event.get("fds") or [event["fd"]], event.get("files") or [event["file"]]):
+                files[fd] = file
+        said = [(words[2], int(words[4])) for words in self.traced.said
+                if words[1] == "dup" and int(words[0]) == self.traced.main and words[2] != "pidfd_getfd"]
+        self.assertEqual([(call_of(e), e["from"]) for e in self.traced.made(self.traced.main) if "from" in e], said)
+
+    def test_proc(self):
+        """Tables kept by the events are those of /proc, for each process: numbers, inodes, kinds, close-on-exec."""
+        first = {fd: {"file": 0, "inode": about[0], "kind": None, "cloexec": False}
+                 for fd, about in self.traced.open[self.traced.main].items() if fd <= 2}
+        replay = Replay(first)
+        for event in self.traced.events:
+            if event["op"] == "exit":
+                break
+            replay.take(event)
+        missing = {int(words[3]) for words in self.traced.said if words[1] == "new" and words[2] in MISSING}
+        for pid, table in self.traced.open.items():
+            kept = replay.table(pid)
+            real = {fd: about for fd, about in table.items() if fd not in missing}
+            self.assertEqual(sorted(kept), sorted(real), pid)
+            for fd, (inode, flags, link, mode) in real.items():
+                self.assertEqual(kept[fd]["inode"], inode, (pid, fd, link))
+                if kept[fd]["cloexec"] is not None:
+                    self.assertEqual(kept[fd]["cloexec"], bool(flags & os.O_CLOEXEC), (pid, fd, link))
+                if kept[fd]["kind"]:
+                    self.assertEqual(kept[fd]["kind"], "KIND_" + kind_of(True, link, mode), (pid, fd, link))
+
+    def test_exit(self):
+        """Every process's end is told, after all else that it did."""
+        ended = [event["pid"] for event in self.traced.events if event["op"] == "exit"]
+        self.assertEqual(sorted(ended), sorted([self.traced.main, *self.traced.children]))
+        for pid in ended:
+            own = [event["op"] for event in self.traced.events if event["pid"] == pid]
+            self.assertEqual(own.index("exit"), len(own) - 1)
+
+    def test_flags(self):
+        """Flags are those of /proc/PID/fdinfo."""
+        table, flags = self.traced.open[self.traced.main], {}
+        for event in self.traced.made(self.traced.main):
+            for fd in event.get("fds", [])[:1] or [event.get("fd")]:
+                flags[fd] = event.get("flags")
+        checked = 0
+        for fd, names in flags.items():
+            if fd in table and isinstance(names, str):
+                value = sum(self.flag(name) for name in names.split("|"))
+                self.assertEqual(value, table[fd][1], (fd, names, table[fd]))
+                checked += 1
+        self.assertGreater(checked, 40)
+
+    @staticmethod
+    def flag(name):
+        return 0o100000 if name == "O_LARGEFILE" else getattr(os, name)
+
+    def test_notes(self):
+        """bind, listen and connect are told with their addresses."""
+        notes = [(call_of(e), e.get("addr")) for e in self.traced.events if e["op"] == "note" and e["pid"] == self.traced.main]
+        listeners = [words for words in self.traced.said if words[1:3] == ["new", "socket"]]
+        self.assertGreater(len(listeners), 2)
+        self.assertEqual(collections.Counter(call for call, _ in notes), {"bind": 2, "listen": 2, "connect": 6})
+        bound = [addr["text"] for call, addr in notes if call == "bind"]
+        self.assertEqual(bound, ["127.0.0.1:0"] * 2)
+        self.assertEqual({addr["address"] for call, addr in notes if call == "connect"}, {"127.0.0.1"})
+
+    def test_io_uring(self):
+        """What io_uring made is joined to what was submitted, from the function that did; slots are no descriptors."""
+        if "io_uring_setup" in self.traced.skipped:
+            self.skipTest(f"io_uring: {self.traced.skipped['io_uring_setup']}")
+        submitted, ways = {}, []
+        for event in self.traced.events:
+            if event["op"] == "submit":
+                submitted[event["req"]] = submitted[event["ring"], event["user_data"]] = event
+            elif call_of(event) == "uring" and event["op"] == "new":
+                came = submitted[event["req"] if event["req"] else (event["ring"], event["user_data"])]
+                self.assertEqual(came["user_data"], event["user_data"])
+                ways.append((came["opcode"], [frame["name"] for frame in came["ustack"] if frame["name"] in (
+                    "use_ring", "ring_accept", "ring_pipe")][0]))
+        said = [words for words in self.traced.said if words[1] in ("new", "pair") and words[2].startswith("uring:")
+                and words[2] != "uring:fixed_fd_install"]
+        self.assertEqual(len(ways), len(said))
+        self.assertEqual([way for way in ways if way[1] == "ring_accept"], [("IORING_OP_ACCEPT", "ring_accept")] * 4)
+        self.assertNotIn("uring:direct", self.traced.skipped)
+
+    def test_stacks(self):
+        """Each descriptor's stack is whole and has the function of the program that made it."""
+        expected = {"epoll_create1": "make_events", "openat2": "make_files", "socketpair": None, "pipe2": "make_pairs",
+                    "bpf": "make_kernel_objects", "dup3": None, "accept4": "make_sockets", "recvmmsg": "receive_messages"}
+        seen = set()
+        for pid in [self.traced.main, *self.traced.children]:
+            for event in self.traced.made(pid):
+                if call_of(event) == "uring":
+                    continue
+                names = [frame["name"] for frame in event["ustack"]]
+                self.assertEqual(event["ustack_end"], "root", event)
+                self.assertIn("main", names)
+                seen.add(call_of(event))
+                if expected.get(call_of(event)):
+                    self.assertIn(expected[call_of(event)], names)
+        self.assertLessEqual(set(expected) - set(self.traced.skipped), seen)
+
+    def test_kinds(self):
+        """--kinds shows those kinds and no others."""
+        run = Trace(self.program, self.shop.path, "--kinds", "pipe,epoll", "--processes=no", "--notes=no")
+        self.assertEqual({event["kind"] for event in run.events if "kind" in event}, {"KIND_PIPE", "KIND_EPOLL"})
+        made = [(call_of(e), e.get("fds") or [e["fd"]]) for e in run.made(run.main) if e["op"] == "new"]
+        self.assertEqual([m for m in made if m[0] != "uring"],
+                         [(words[2], list(map(int, words[3:]))) for words in run.said if words[1] in ("new", "pair")
+                          and words[2] in ("pipe", "pipe2", "epoll_create", "epoll_create1")])
+        self.assertLessEqual({event["op"] for event in run.events}, {"new", "dup", "close", "submit"})
+
+    @unittest.skipUnless(shutil.which("strace"), "strace is not installed")
+    def test_strace(self):
+        """strace, running the same program, sees the same calls make the same descriptors."""
+        calls = ("openat openat2 creat open epoll_create epoll_create1 eventfd eventfd2 inotify_init inotify_init1 socket accept "
+                 "accept4 timerfd_create memfd_create dup dup2 dup3 pidfd_open pidfd_getfd io_uring_setup userfaultfd bpf "
+                 "perf_event_open fsopen fsmount fspick open_tree mq_open fanotify_init").split()
+        with tempfile.NamedTemporaryFile("r", prefix="rille-strace-") as log:
+            done = subprocess.run(["strace", "-f", "-o", log.name, "-e", "trace=" + ",".join(calls), self.program],
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            main = done.stdout.split()[0]
+            lines = re.findall(rf"^{main} +(\w+)\((.*)\) += (\d+)(?:<.*>)?$", log.read(), re.M)
+        seen = [(call, int(ret)) for call, arguments, ret in lines if not re.search(r"ld\.so\.cache|\.so\.\d+\"", arguments)]
+        told = [(call_of(event), event["fd"]) for event in self.traced.made(self.traced.main)
+                if call_of(event) in calls and "fd" in event]
+        self.assertGreater(len(told), 40)
+        self.assertEqual(told, seen)
+
+
+class Optional(unittest.TestCase):
+    def setUp(self):
+        reason = rille.why_not_trace()
+        if reason:
+            raise unittest.SkipTest(reason)
+
+    def test_left_out(self):
+        """A probe that may be missing is left out, and -v says so; the others work."""
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+            script.write("""return { probes = { { "syscall:getppid" },
+                { "tracepoint:sched:sched_nonsense", optional = true },
+                { "tracepoint:sched:sched_process_exec", fields = { "nothing" }, optional = true },
+                { "syscall:nonsense*", optional = true },
+                { "syscall:getpid", fields = { "x = task->nonsense" }, optional = true } } }""")
+            script.flush()
+            done = rille.run("run", script.name, "-v", "-d", "1ms")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        left = re.findall(r"rille: (\S+) is left out: (.*)", done.stderr)
+        self.assertEqual([name for name, _ in left], ["tracepoint:sched:sched_nonsense", "tracepoint:sched:sched_process_exec",
+                                                      "syscall:nonsense*", "syscall:getpid"])
+        self.assertRegex(done.stderr, r"(?m)^rille: syscall:getppid: raw_tracepoint sys_exit$")
+
+    def test_none_left(self):
+        """A script whose probes are all missing is an error."""
+        done = rille.run("-e", '{ "tracepoint:sched:sched_nonsense", optional = true }', "-d", "1ms")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("this kernel has none of the probes", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
