@@ -120,6 +120,7 @@
   let flame = true; // the root is at the bottom
   let layout = []; // rows from the root: boxes {node, x, w}, or {more, x, w} for what is too narrow
   let drawn = new Map(); // row → its elements
+  let underneath = 0; // pixels of the graph that are scrolled away at the bottom, where a flame graph's root is
   const trail = []; // where Escape goes back to
 
   function lineage(node) {
@@ -229,6 +230,7 @@
     if (!boxOf(current)) current = zoomed;
     rows.style.height = `${layout.length * ROW}px`;
     graph.style.height = `${layout.length * ROW + 2}px`;
+    if (flame) graph.scrollTop = graph.scrollHeight - graph.clientHeight - underneath;
     for (const elements of drawn.values()) for (const e of elements) e.remove();
     drawn = new Map();
     draw();
@@ -272,6 +274,7 @@
     current = node;
     $("reset").disabled = node === ALL;
     render();
+    graph.scrollTop = flame ? graph.scrollHeight : 0; // with its callers, if there is room for both
     reveal(node);
     say(node === ALL ? `Everything: ${amount(ALL)}` : `Zoomed into ${nameOf(node)}: ${amount(node)}`);
   }
@@ -555,6 +558,7 @@
     flame = !flame;
     $("flip").setAttribute("aria-pressed", String(!flame));
     render();
+    graph.scrollTop = flame ? graph.scrollHeight : 0;
     reveal(zoomed);
     say(flame ? "The root is at the bottom" : "The root is at the top");
   }
@@ -580,7 +584,10 @@
       if (e) choose(Number(e.dataset.node));
     });
     graph.addEventListener("keydown", onGraphKey);
-    graph.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
+    graph.addEventListener("scroll", () => {
+      underneath = graph.scrollHeight - graph.clientHeight - graph.scrollTop;
+      requestAnimationFrame(draw);
+    }, { passive: true });
     graph.addEventListener("pointermove", (event) => {
       const e = event.target.closest("[data-node], [data-more]");
       if (e && event.pointerType !== "touch") tipFor(e, event.clientX, event.clientY);
@@ -679,11 +686,5 @@
   listen();
   $("empty").hidden = count > 0;
   graph.hidden = count === 0;
-  if (count) {
-    render();
-    if (flame) {
-      graph.scrollTop = graph.scrollHeight;
-      draw();
-    }
-  }
+  if (count) render();
 })();

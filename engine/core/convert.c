@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MAX_LINE = 16 * 1024 * 1024, MAX_TOLD = 20 };
 
@@ -34,12 +35,32 @@ static int failed_output(struct convert *convert, const struct output *output, i
 	        output->options.path ? output->options.path : "the output", strerror(-code));
 }
 
+/* Formats that look at the machine have nothing to look at, and an output must not empty what is still being read. */
+static int check_output(const struct conversion *what, const struct sink_options *options, struct err *err)
+{
+	struct stat trace, output;
+	if (options->format && strncmp(options->format, "open", strlen("open")) == 0) {
+		err_set(err, -EINVAL, ERR_SCRIPT, "not-from-a-trace",
+		        "the format %s shows what is open now: it cannot be made from a trace", options->format);
+		err_hint(err, "flamegraph shows what was open at the trace's end");
+		return -EINVAL;
+	}
+	if (!options->path || strcmp(options->path, "-") == 0 || stat(options->path, &output) < 0 ||
+	        fstat(what->fd, &trace) < 0 || !S_ISREG(trace.st_mode))
+		return 0;
+	if (trace.st_dev != output.st_dev || trace.st_ino != output.st_ino)
+		return 0;
+	return err_set(err, -EINVAL, ERR_SCRIPT, "same-file", "%s is the trace that is to be read", options->path);
+}
+
 static int take_meta(void *user, const struct sink_meta *meta, struct err *err)
 {
 	struct convert *convert = user;
 	struct session *session = convert->session;
 	int r = 0;
 	convert->started = meta->started;
+	for (size_t i = 0; i < session->noutputs && !r; i++)
+		r = check_output(convert->what, &session->outputs[i].options, err);
 	for (size_t i = 0; i < session->noutputs && !r; i++)
 		r = sink_open(&session->outputs[i].sink, &session->outputs[i].options, meta, err);
 	return r;

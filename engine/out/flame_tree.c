@@ -1,10 +1,10 @@
-/* The tree behind a flame graph, in bounded memory: about 90 bytes a node, half a million nodes. */
+/* The tree behind a flame graph, in bounded memory: about 90 bytes a node, a million nodes. */
 #include "engine/out/flame_tree.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_NODES = 524288 };
+enum { MAX_NODES = 1048576 };
 
 static struct flame_node *node_add(struct flame_tree *tree, const struct flame_key *key, int32_t line)
 {
