@@ -57,6 +57,12 @@ void text_add(struct text *t, const void *data, size_t n)
 	t->len += n;
 }
 
+void text_addt(struct text *t, const struct text *other)
+{
+	t->failed |= other->failed;
+	text_add(t, text_str(other), other->len);
+}
+
 void text_adds(struct text *t, const char *s)
 {
 	text_add(t, s, strlen(s));

@@ -26,6 +26,8 @@ const char *text_str(const struct text *t);
 char *text_reserve(struct text *t, size_t n);
 void text_add(struct text *t, const void *data, size_t n);
 void text_adds(struct text *t, const char *s);
+/* The other's text, and its failure: what is put together of parts is whole only if all of them are. */
+void text_addt(struct text *t, const struct text *other);
 void text_addc(struct text *t, char c);
 void text_addu(struct text *t, unsigned long long v); /* decimal, without printf's cost */
 void text_addi(struct text *t, long long v);

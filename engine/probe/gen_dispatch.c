@@ -24,7 +24,7 @@ static int by_number(const void *a, const void *b)
 
 static struct use *parse_uses(const struct gen *gen, const struct text *uses, size_t *ret_n)
 {
-	struct use *use = calloc(gen->ret->nprobes + 1, sizeof(*use));
+	struct use *use = text_failed(uses) ? NULL : calloc(gen->ret->nprobes + 1, sizeof(*use));
 	size_t n = 0;
 	int len;
 	for (const char *s = text_str(uses); use && n < gen->ret->nprobes; s += len) {

@@ -105,7 +105,8 @@ static void emit_record(struct build *b)
 	struct text *out = &b->record;
 	struct probe_schema *schema = b->schema;
 	schema->size = b->size;
-	text_printf(out, "struct rille_p" UNIT " {\n\tstruct rille_record head;\n%s", text_str(&b->members));
+	text_adds(out, "struct rille_p" UNIT " {\n\tstruct rille_record head;\n");
+	text_addt(out, &b->members);
 	if (has_kernel_stack(b)) {
 		schema->kstack_offset = schema->size;
 		schema->size += (uint32_t)sizeof(struct rille_kstack) + 8 * kernel_frames(b);
@@ -117,7 +118,8 @@ static void emit_record(struct build *b)
 		text_adds(out, "\tstruct rille_ustack ustack;\n\tchar stack[STACK_ROOM + 8]; /* the length is rounded "
 		               "up */\n");
 	}
-	text_printf(out, "%s};\n", text_str(&b->temps));
+	text_addt(out, &b->temps);
+	text_adds(out, "};\n");
 	if (has_user_stack(b))
 		text_printf(out,
 		        "_Static_assert(__builtin_offsetof(struct rille_p" UNIT ", stack) == %u, \"layout\");\n",
@@ -172,7 +174,8 @@ static void emit_stacks(struct build *b, struct text *out)
 static void emit_send(struct build *b, struct text *out)
 {
 	uint32_t fixed = has_user_stack(b) ? b->schema->ustack_offset : b->schema->size;
-	text_printf(out, "\tbegin_record(&rec->head, index, task, id);\n\tu64 present = 0;\n%s", text_str(&b->late));
+	text_adds(out, "\tbegin_record(&rec->head, index, task, id);\n\tu64 present = 0;\n");
+	text_addt(out, &b->late);
 	text_printf(out, "\tu32 size = %u;\n", fixed);
 	emit_stacks(b, out);
 	text_adds(out, "\trec->head.present = present;\n\trec->head.size = size;\n");
@@ -199,7 +202,7 @@ static void emit_function(struct build *b)
 	emit_begin(b, out);
 	if (b->early_record)
 		emit_scratch(b, out);
-	text_adds(out, text_str(&b->early));
+	text_addt(out, &b->early);
 	emit_passed(out);
 	if (b->scratch && !b->early_record)
 		emit_scratch(b, out);
@@ -294,8 +297,9 @@ static void emit_enter_function(struct build *b)
 	emit_signature(b, out, "enter");
 	text_adds(out, "\tu64 id = bpf_get_current_pid_tgid();\n\tif (!may_be_target(id))\n\t\treturn;\n");
 	emit_locals(b, out, b->args_used_entry, b->comm_entry);
-	text_printf(out, "%s\tstruct rille_entry *state = new_entry(task);\n\tif (!state)\n\t\treturn;\n%s",
-	        text_str(&early), text_str(&late));
+	text_addt(out, &early);
+	text_adds(out, "\tstruct rille_entry *state = new_entry(task);\n\tif (!state)\n\t\treturn;\n");
+	text_addt(out, &late);
 	text_adds(out, "\tstate->n" UNIT " = bpf_ktime_get_ns();\n\tstate->p" UNIT " = 1;\n}\n\n");
 	text_fini(&early);
 	text_fini(&late);
@@ -304,6 +308,7 @@ static void emit_enter_function(struct build *b)
 /* Copies text with the unit's number in the place of UNIT. */
 static void add_numbered(struct text *out, const struct text *in, size_t number)
 {
+	out->failed |= in->failed;
 	const char *s = text_str(in);
 	for (const char *at; (at = strstr(s, UNIT)) != NULL; s = at + strlen(UNIT)) {
 		text_add(out, s, (size_t)(at - s));
@@ -340,16 +345,18 @@ static int settle_unit(struct build *b, size_t *ret_number, struct err *err)
 {
 	struct gen *gen = b->gen;
 	struct text all = {0};
-	text_adds(&all, text_str(&b->record));
-	text_adds(&all, text_str(&b->kept));
-	text_adds(&all, text_str(&b->functions));
+	text_addt(&all, &b->record);
+	text_addt(&all, &b->kept);
+	text_addt(&all, &b->functions);
 	for (*ret_number = 0; *ret_number < gen->nunits; ++*ret_number) {
 		if (!strcmp(gen->units[*ret_number].text, text_str(&all))) {
 			text_fini(&all);
 			return 0;
 		}
 	}
-	return add_unit(b, text_failed(&all) ? NULL : text_steal(&all), err);
+	char *text = text_failed(&all) ? NULL : text_steal(&all);
+	text_fini(&all);
+	return add_unit(b, text, err);
 }
 
 static void need_pieces(struct build *b)

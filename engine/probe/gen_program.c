@@ -340,6 +340,7 @@ static void add_target(struct gen *gen, struct text *out)
 /* Lines of a script are followed by lines of the program: says so, with the number that the line has in the file. */
 static void resolve_lines(struct text *out, const struct text *draft)
 {
+	out->failed |= draft->failed;
 	unsigned line = 1;
 	for (const char *s = text_str(draft); *s; line++) {
 		size_t len = strcspn(s, "\n");
@@ -356,10 +357,11 @@ static void add_data(struct gen *gen, struct text *out)
 {
 	if (gen->no_text)
 		text_printf(out, "static const volatile char no_text[%u] ALIGNED = {0};\n", gen->no_text);
-	text_adds(out, text_str(&gen->tables));
+	text_addt(out, &gen->tables);
 	if (gen->entries.len)
 		text_printf(out, "struct rille_entry {\n%s};\n\n", text_str(&gen->entries));
-	text_adds(out, text_str(&gen->records));
+	out->failed |= gen->entries.failed || gen->scratch.failed;
+	text_addt(out, &gen->records);
 	if (gen->scratch.len)
 		text_printf(out, "struct rille_scratch {\n\tunion {\n%s\t};\n};\n\n", text_str(&gen->scratch));
 }
@@ -397,12 +399,12 @@ int gen_source(struct gen *gen)
 	for (unsigned i = PIECE_BASE + 1; i < PIECE_COUNT; i++)
 		add_piece(gen, out, i);
 	add_target(gen, out);
-	text_adds(out, text_str(&gen->probes));
+	text_addt(out, &gen->probes);
 	if (r == 0)
 		r = gen_dispatch(gen, out);
-	text_adds(out, text_str(&gen->tracepoints));
+	text_addt(out, &gen->tracepoints);
 	resolve_lines(&gen->ret->source, out);
-	if (r == 0 && (text_failed(out) || text_failed(&gen->ret->source)))
+	if (r == 0 && text_failed(&gen->ret->source))
 		r = err_nomem(gen->err);
 	text_fini(&draft);
 	return r < 0 ? r : gen->failed;
