@@ -3,9 +3,9 @@
  * In Lua 5.4 an integer is one of 64 bits; what is unsigned above 2^63 is exact but negative, as in scripts, and
  * rille.u64() shows it as what it is.
  *
- * LuaJIT's numbers are doubles: exact up to 2^53. An integer in that range is a number, so that it can be a key of a table and
- * be given to any function; beyond it, it is an int64_t or uint64_t of the FFI, which compares and computes with numbers. The
- * FFI has no C interface, so three small functions in Lua do the conversions, through a userdata of eight bytes. */
+ * LuaJIT's numbers are doubles: exact up to 2^53 and printed with 14 digits. An integer below 10^14 is a number, so that
+ * it can be a key of a table and be given to any function; from there on it is an int64_t or uint64_t of the FFI, which
+ * compares and computes with numbers and prints all its digits. The FFI has no C interface, so three small functions in Lua do the conversions, through a userdata of eight bytes. */
 #include "module.h"
 
 #include <stdio.h>
@@ -79,11 +79,11 @@ static void *push_tool(lua_State *L, int which)
 	return lua_touserdata(L, -1);
 }
 
-static const int64_t EXACT = (int64_t)1 << 53;
+static const int64_t EXACT = (int64_t)1 << 53, SHOWN = 100000000000000;
 
 void integer_push(lua_State *L, int64_t value)
 {
-	if (value >= -EXACT && value <= EXACT) {
+	if (value > -SHOWN && value < SHOWN) {
 		lua_pushnumber(L, (lua_Number)value);
 		return;
 	}
@@ -93,7 +93,7 @@ void integer_push(lua_State *L, int64_t value)
 
 void integer_push_unsigned(lua_State *L, uint64_t value)
 {
-	if (value <= (uint64_t)EXACT) {
+	if (value < (uint64_t)SHOWN) {
 		lua_pushnumber(L, (lua_Number)value);
 		return;
 	}
