@@ -172,6 +172,8 @@ function out:stop(reason) end
 ---@field where? string expression
 ---@field fields? (string|rille.field)[]
 ---@field stack? "user"|"kernel"|"both"|rille.stack_options
+---@field at? "exit"|"entry" of a system call: when it returns, or before it does anything
+---@field optional? boolean left out where the kernel does not have it
 ---@field on_event? fun(ev: rille.event, out: rille.out)
 
 ---@class rille.param

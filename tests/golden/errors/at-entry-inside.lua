@@ -1,0 +1,5 @@
+return {
+  probes = {
+    { "syscall:close", at = "entry", fields = { "inode = entry(fd_inode(fd))" } },
+  },
+}

@@ -1,0 +1,5 @@
+return {
+  probes = {
+    { "syscall:close", at = "entry", where = "ret == 0" },
+  },
+}

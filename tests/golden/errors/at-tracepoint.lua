@@ -1,0 +1,5 @@
+return {
+  probes = {
+    { "tracepoint:sched:sched_switch", at = "entry" },
+  },
+}

@@ -1,0 +1,5 @@
+return {
+  probes = {
+    { "syscall:close", where = "has(comm)" },
+  },
+}

@@ -1,0 +1,5 @@
+return {
+  probes = {
+    { "syscall:close", fields = { "n = kptr(1, fd)->pid" } },
+  },
+}
