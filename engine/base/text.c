@@ -177,18 +177,25 @@ void text_add_json(struct text *t, const char *str, size_t n)
 	}
 }
 
+/* Bytes at s that a terminal shows as they are; 0: the first one it does not. */
+static size_t clean_length(const unsigned char *s, size_t n)
+{
+	size_t len = plain_run(s, n);
+	if (!len && (s[0] == '"' || s[0] == '\\' || s[0] == '\t'))
+		len = 1;
+	if (!len && s[0] >= 0x80) {
+		len = utf8_length(s, n);
+		if (len == 2 && s[0] == 0xc2 && s[1] < 0xa0) /* C1 controls */
+			len = 0;
+	}
+	return len;
+}
+
 void text_add_clean(struct text *t, const char *str, size_t n)
 {
 	const unsigned char *s = (const unsigned char *)str;
 	while (n) {
-		size_t len = plain_run(s, n);
-		if (!len && (s[0] == '"' || s[0] == '\\' || s[0] == '\t'))
-			len = 1;
-		if (!len && s[0] >= 0x80) {
-			len = utf8_length(s, n);
-			if (len == 2 && s[0] == 0xc2 && s[1] < 0xa0) /* C1 controls */
-				len = 0;
-		}
+		size_t len = clean_length(s, n);
 		if (len)
 			text_add(t, s, len);
 		else
@@ -197,6 +204,19 @@ void text_add_clean(struct text *t, const char *str, size_t n)
 		s += len;
 		n -= len;
 	}
+}
+
+bool text_is_clean(const char *str, size_t n)
+{
+	const unsigned char *s = (const unsigned char *)str;
+	while (n) {
+		size_t len = clean_length(s, n);
+		if (!len)
+			return false;
+		s += len;
+		n -= len;
+	}
+	return true;
 }
 
 char *text_steal(struct text *t)

@@ -39,6 +39,8 @@ void text_vprintf(struct text *t, const char *fmt, va_list ap);
 void text_add_json(struct text *t, const char *s, size_t n);
 /* Appends s for a terminal: control characters, ESC, DEL, C1 and invalid UTF-8 become \xNN. */
 void text_add_clean(struct text *t, const char *s, size_t n);
+/* Whether text_add_clean() would change nothing. */
+bool text_is_clean(const char *s, size_t n);
 /* Gives the memory away; the caller frees it. */
 char *text_steal(struct text *t);
 

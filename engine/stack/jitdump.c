@@ -11,6 +11,7 @@
  * Format: tools/perf/Documentation/jitdump-specification.txt of the Linux kernel. */
 #include "engine/stack/jitdump.h"
 
+#include "engine/base/text.h"
 #include "engine/stack/rangemap.h"
 
 #include <errno.h>
@@ -282,7 +283,11 @@ bool jitdump_line(struct jitdump *dump, int fd, const struct jit_code *code, uin
 		best_file = file;
 		*ret_line = entry.line;
 	}
-	*ret_file = best_file ? intern_text(dump->names, best_file) : NULL;
+	/* V8 writes names from memory that it has freed. */
+	bool named = best_file && text_is_clean(best_file, strlen(best_file));
+	*ret_file = named ? intern_text(dump->names, best_file) : NULL;
+	if (!named)
+		*ret_line = 0;
 	free(data);
 	return *ret_file;
 }

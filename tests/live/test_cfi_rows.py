@@ -3,6 +3,7 @@
 import glob
 import os
 import pathlib
+import platform
 import re
 import shutil
 import subprocess
@@ -81,11 +82,11 @@ class Rows(unittest.TestCase):
 
     def test_libc(self):
         """Every row of libc equals readelf's, at its first and at its last address."""
-        self.compare(self.library("/lib/*-linux-gnu/libc.so.6", "/lib64/libc.so.6"))
+        self.compare(self.library(f"/lib/{platform.machine()}-linux-gnu/libc.so.6", "/lib64/libc.so.6"))
 
     def test_libstdcxx(self):
         """Every row of libstdc++ equals readelf's."""
-        self.compare(self.library("/usr/lib/*-linux-gnu/libstdc++.so.6", "/usr/lib64/libstdc++.so.6"))
+        self.compare(self.library(f"/usr/lib/{platform.machine()}-linux-gnu/libstdc++.so.6", "/usr/lib64/libstdc++.so.6"))
 
     def test_libjvm(self):
         """Every row of the JVM's library equals readelf's."""

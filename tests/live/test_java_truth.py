@@ -49,7 +49,7 @@ class Truth(unittest.TestCase):
         print("java truth:", dict(cls.totals))
 
     def trace(self, major, options):
-        return jvm.trace_torture(self, self.shop, major, options, "Torture", [self.THREADS, WARMUP_MS, MARKS, 300], MARKS)
+        return jvm.trace_torture(self, self.shop, major, options, "Torture", [self.THREADS, WARMUP_MS, MARKS, 1000], MARKS)
 
     def compare(self, truth, event):
         """None, or what is wrong with the event's stack."""
@@ -78,7 +78,7 @@ class Truth(unittest.TestCase):
         detail = "".join(f"\n  call {n}: {what}" for n, what in list(wrong.items())[:5])
         self.assertFalse(wrong, f"{len(wrong)} of {len(events)} stacks are wrong{detail}")
         # On a busy machine a read may take longer than an event may; test_total() has the share of all runs.
-        self.assertLessEqual(len(events) - ends["root"], 2, ends)
+        self.assertLessEqual(len(events) - ends["root"], max(2, MARKS // 20), ends)
         # A frame that was guessed at, or at odds with the thread's own anchor, would be marked.
         if ends["root"] == len(events):
             self.assertLessEqual(set(hows), {"deopt", "live"}, hows)
