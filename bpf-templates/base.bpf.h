@@ -32,6 +32,7 @@ enum {
 	MAP_HASH = 1,
 	MAP_ARRAY = 2,
 	MAP_PERCPU_ARRAY = 6,
+	MAP_CGROUP_ARRAY = 8,
 	MAP_LRU_HASH = 9,
 	MAP_RINGBUF = 27,
 	MAP_TASK_STORAGE = 29,
@@ -55,6 +56,7 @@ static u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
 static u64 (*const bpf_get_current_uid_gid)(void) = (void *)15;
 static long (*const bpf_get_current_comm)(void *to, u32 size) = (void *)16;
 static u64 (*const bpf_get_current_task)(void) = (void *)35;
+static long (*const bpf_current_task_under_cgroup)(void *map, u32 index) = (void *)37;
 static long (*const bpf_get_stack)(void *ctx, void *to, u32 size, u64 flags) = (void *)67;
 static u64 (*const bpf_get_current_cgroup_id)(void) = (void *)80;
 static long (*const bpf_probe_read_user)(void *to, u32 size, const void *from) = (void *)112;

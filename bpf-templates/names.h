@@ -20,6 +20,7 @@
  *     rille_ctl      array of one struct rille_ctl, BPF_F_MMAPABLE: wake-ups and the limit
  *     rille_stats    per-CPU array of struct rille_stats, one element a probe (key: probe_schema.index)
  *     rille_pids     hash, u32 thread group id → u32 (1): who is traced, if gen_options.target_pids
+ *     rille_cgroups  cgroup array: whose tasks are traced, if gen_options.target_cgroups
  *     rille_anchors  hash, u32 thread id → u64 address of HotSpot's JavaFrameAnchor, if a probe has user stacks
  *     rille_entries  task storage (or a hash by thread id): the entry's values until the exit. The loader leaves it alone
  *     rille_scratch  array: where records with a stack or long text are put together; two elements a CPU. Of a
@@ -32,6 +33,7 @@
  *     rille_uid        u32: only tasks of that user (if gen_options.target_uid)
  *     rille_by_pid     u32, only in portable objects, which have all of the above: 1 = only those in rille_pids
  *     rille_by_uid     u32, the same for rille_uid. (There rille_self 0 is nobody, and rille_comm "" everybody)
+ *     rille_ncgroups   u32: how many of rille_cgroups are set (if gen_options.target_cgroups)
  *     rille_limit      u64: records to let through, all probes together; 0 = no limit. Always there
  *     rille_param_*    gen_result.params says which and how wide: a scalar is one element; a list has `room` elements of
  *                      `width` bytes and its length in the u32 rille_param_NAME_n; a string is `room` bytes with its NUL
@@ -40,6 +42,8 @@
 #define RILLE_NAMES_H
 
 #include "bpf-templates/record.h"
+
+enum { RILLE_CGROUPS = 8 }; /* containers that can be traced together */
 
 #define RILLE_PROG_SYS_EXIT "rille_sys_exit"
 #define RILLE_PROG_SYS_ENTER "rille_sys_enter"
@@ -52,6 +56,7 @@
 #define RILLE_MAP_STATS "rille_stats"
 #define RILLE_MAP_PIDS "rille_pids"
 #define RILLE_MAP_SCRATCH "rille_scratch"
+#define RILLE_MAP_CGROUPS "rille_cgroups"
 #define RILLE_MAP_ANCHORS "rille_anchors"
 
 /* When the producer wakes the reader. Records are always submitted without a wake-up; afterwards the producer looks here,

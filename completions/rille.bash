@@ -11,7 +11,7 @@ _rille_look() {
   for ((i = 1; i < cword; i++)); do
     case ${words[i]} in
     --) return 1 ;;
-    -e | --eval | -p | --pid | -n | --comm | -u | --uid | -d | --duration | -o | --output | --filter | --stack | --depth | \
+    -e | --eval | -p | --pid | --container | -n | --comm | -u | --uid | -d | --duration | -o | --output | --filter | --stack | --depth | \
       --limit | --format | --top | --fields | --timestamp | --color | --ready-fd | --object) ((i++)) ;;
     -*) ;;
     *) if [ -z "$command" ]; then command=${words[i]}; elif [ -z "$script" ]; then script=${words[i]}; fi ;;

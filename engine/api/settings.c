@@ -151,6 +151,18 @@ static int set_follow(rille *r, const struct setting *setting, const char *value
 	return choose_bool(r, setting, value, &session_gen_options(r->session)->follow);
 }
 
+/* One, or several with commas; again for more. */
+static int set_container(rille *r, const struct setting *setting, const char *value)
+{
+	char *copy = strdup(value), *rest = copy;
+	int e = copy ? 0 : err_nomem(&r->err);
+	for (char *name; e == 0 && (name = strsep(&rest, ","));)
+		e = *name ? session_add_container(r->session, name, &r->err)
+		          : bad_value(r, setting, value, "a container's id or name");
+	free(copy);
+	return e;
+}
+
 static int set_signatures(rille *r, const struct setting *setting, const char *value)
 {
 	int e = choose_bool(r, setting, value, &r->shared.signatures);
@@ -255,6 +267,7 @@ static int set_open_kind(rille *r, const struct setting *setting, const char *va
 static const struct setting settings[] = {
         {"addresses", set_addresses},
         {"color", set_color},
+        {"container", set_container},
         {"depth", set_depth},
         {"fields", set_fields},
         {"filter", set_filter},

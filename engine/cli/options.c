@@ -22,6 +22,7 @@ enum key {
 	KEY_EVAL,
 	KEY_PID,
 	KEY_COMM,
+	KEY_CONTAINER,
 	KEY_THREAD,
 	KEY_UID,
 	KEY_DURATION,
@@ -64,6 +65,8 @@ static const struct option_spec {
         {"comm", 'n', KEY_COMM, "COMM", FOR_RUN, "trace threads of this name"},
         {"comm", 'n', KEY_THREAD, "COMM", FOR_REPORT, "only events of threads of this name"},
         {"uid", 'u', KEY_UID, "USER", FOR_RUN, "trace processes of this user (name or number)"},
+        {"container", 0, KEY_CONTAINER, "ID|NAME", FOR_TRACE,
+                "trace what runs in this container: its id or the start of it, its name, its pod; repeatable"},
         {"no-follow", 0, KEY_SET, NULL, FOR_TRACE, "do not trace children of the target", "follow", "no"},
         {"filter", 0, KEY_SET, "EXPR", FOR_SCRIPT, "only events for which this holds too (in the kernel)"},
         {"stack", 0, KEY_SET, "SIDES", FOR_SCRIPT, "with stacks: user, kernel or both"},
@@ -365,6 +368,9 @@ static int set_option(struct walk *walk, const struct option_spec *spec, const c
 	case KEY_THREAD:
 		options->comm = value;
 		break;
+	case KEY_CONTAINER:
+		options->container = true;
+		return set_setting(options, spec, value);
 	case KEY_UID:
 		return set_uid(options, value);
 	case KEY_DURATION:
@@ -471,18 +477,31 @@ static void look_ahead(struct options *options, int argc, char **argv, int first
 	}
 }
 
+/* Three ways to say whose events are wanted; of each other they make no sense. 0, or the exit status. */
+static int exclude_each_other(const struct options *options, const char *name, char **command)
+{
+	if (command && options->npids)
+		return say_usage(name, "-p and a command behind -- exclude each other");
+	if (options->container && (command || options->npids))
+		return say_usage(name, "--container and %s exclude each other", command ? "a command behind --" : "-p");
+	return 0;
+}
+
 /* Of `rille open`: whose descriptors, and what excludes what. */
 static int finish_open(struct options *options, char **command)
 {
 	options->command_argv = command;
-	if (command && options->npids)
-		return say_usage("open", "-p and a command behind -- exclude each other");
-	if (options->all && (command || options->npids))
-		return say_usage("open", "--all and %s exclude each other", command ? "a command behind --" : "-p");
-	if (!options->all && !command && !options->npids)
-		return say_usage("open", "whose descriptors? -p PID, --all, or a command behind --");
+	if (exclude_each_other(options, "open", command))
+		return EXIT_USAGE;
+	if (options->all && (command || options->npids || options->container))
+		return say_usage("open", "--all and %s exclude each other",
+		        command              ? "a command behind --"
+		        : options->container ? "--container"
+		                             : "-p");
+	if (!options->all && !command && !options->npids && !options->container)
+		return say_usage("open", "whose descriptors? -p PID, --container NAME, --all, or a command behind --");
 	if (options->now && command)
-		return say_usage("open", "--now traces nothing: it takes -p PID or --all");
+		return say_usage("open", "--now traces nothing: it takes -p PID, --container NAME or --all");
 	if (options->now && (options->every_ns || options->duration_ns))
 		return say_usage("open", "--now traces nothing: it has no --every and no --duration");
 	if (options->now)
@@ -506,9 +525,7 @@ static int finish(struct walk *walk)
 		options->command_argv = walk->argv + optind;
 	if (options->command_argv && options->command != FOR_RUN)
 		return say_usage(command_name(options), "only run takes a command behind --");
-	if (options->command_argv && options->npids)
-		return say_usage("run", "-p and a command behind -- exclude each other");
-	return 0;
+	return exclude_each_other(options, "run", options->command_argv);
 }
 
 int options_read(struct options *options, unsigned command, int argc, char **argv, int first)

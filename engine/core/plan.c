@@ -88,6 +88,8 @@ static int load(struct session *session, struct build *build, struct err *err)
 	        .ring_bytes = session->ring_bytes,
 	        .pids = pids,
 	        .npids = session->ntargets,
+	        .cgroups = session->cgroups,
+	        .ncgroups = session->ncgroups,
 	        .comm = session->comm,
 	        .uid = session->uid,
 	        .limit = session->limit,
@@ -147,14 +149,16 @@ int plan_open_outputs(struct session *session, struct err *err)
 {
 	struct utsname name;
 	struct sink_meta meta = plan_meta(session, &name);
-	pid_t *pids = calloc(session->ntargets + 1, sizeof(*pids));
+	pid_t *pids = calloc(session->ntargets + session->ninside + 1, sizeof(*pids));
 	int r = pids ? 0 : err_nomem(err);
 	for (size_t i = 0; r == 0 && i < session->ntargets; i++)
 		pids[i] = session->targets[i].pid;
+	for (size_t i = 0; r == 0 && i < session->ninside && !session->ntargets; i++)
+		pids[i] = session->inside[i];
 	meta.pids = pids;
-	meta.npids = session->ntargets;
+	meta.npids = session->ntargets ? session->ntargets : session->ninside;
 	meta.follow = session->gen_options.follow;
-	meta.filtered = session->comm || session->uid >= 0;
+	meta.filtered = session->comm || session->uid >= 0 || session->ncgroups;
 	meta.traced = session->kernel != NULL;
 	for (size_t i = 0; r == 0 && i < session->noutputs; i++)
 		r = sink_open(&session->outputs[i].sink, &session->outputs[i].options, &meta, err);

@@ -68,6 +68,7 @@ void session_free(struct session *session)
 	for (size_t i = 0; i < session->ntargets; i++)
 		if (session->targets[i].pidfd >= 0)
 			close(session->targets[i].pidfd);
+	containers_close(session);
 	loop_close(session);
 	follow_close(session);
 	resolver_free(session->resolver);

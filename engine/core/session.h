@@ -62,6 +62,9 @@ const char *session_cache_path(struct session *session, struct err *err);
 
 int session_add_pid(struct session *session, pid_t pid, struct err *err); /* before or after attach */
 int session_set_comm(struct session *session, const char *comm);
+/* Only what happens in the container (by id, the start of one, name or pod); may be called several times. Tags no-container,
+ * ambiguous-container. */
+int session_add_container(struct session *session, const char *name, struct err *err);
 void session_set_uid(struct session *session, uint32_t uid);
 void session_set_limit(struct session *session, uint64_t events);
 void session_set_signatures(struct session *session, bool on); /* of Java methods */

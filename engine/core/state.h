@@ -2,6 +2,7 @@
 #ifndef RILLE_CORE_STATE_H
 #define RILLE_CORE_STATE_H
 
+#include "bpf-templates/names.h"
 #include "engine/core/session.h"
 #include "engine/probe/portable.h"
 #include "engine/proc/proc.h"
@@ -47,6 +48,10 @@ struct session {
 	void *observer_user;
 	struct target *targets;
 	size_t ntargets, targets_cap;
+	int cgroups[RILLE_CGROUPS]; /* containers.c: directories of those that are traced, owned */
+	size_t ncgroups;
+	pid_t *inside; /* processes in containers that are traced, when they were named */
+	size_t ninside, inside_cap;
 	char *comm;
 	int64_t uid; /* -1 = any */
 	uint64_t limit;
@@ -124,6 +129,9 @@ int session_report_end(struct session *session, const char *reason, struct err *
 int event_handle(void *session, const struct rille_record *record, size_t size);
 int event_flush(struct session *session);
 int session_fail(struct session *session, int code, const struct err *err);
+
+/* containers.c */
+void containers_close(struct session *session);
 
 /* follow.c: the process table, and which processes are in it. */
 int follow_open(struct session *session, struct err *err);

@@ -12,6 +12,7 @@
 struct gen_options {
 	bool target_pids;      /* only those in the map rille_pids (and, with follow, their children) */
 	bool follow;           /* generate the fork/exit programs that maintain it */
+	bool target_cgroups;   /* only tasks below the cgroups in the map rille_cgroups */
 	bool target_comm;      /* .rodata rille_comm */
 	bool target_uid;       /* .rodata rille_uid */
 	unsigned force_stack;  /* --stack: added to every probe's sides */

@@ -36,6 +36,7 @@ static const struct {
         [PIECE_KERNEL_STACK] = {"kernel_stack.bpf.h"},
         [PIECE_TARGETS] = {"targets.bpf.h", "task_struct.signal signal_struct.live"},
         [PIECE_FOLLOW] = {"follow.bpf.h"},
+        [PIECE_CGROUPS] = {"cgroups.bpf.h"},
         [PIECE_ENTRIES_TASK] = {"entries_task.bpf.h"},
         [PIECE_ENTRIES_HASH] = {"entries_hash.bpf.h"},
         [PIECE_ARITH] = {"arith.bpf.h"},
@@ -174,6 +175,8 @@ static void complete_pieces(struct gen *gen)
 		gen_need(gen, PIECE_TARGETS);
 	if (by_pid && (gen->options->follow || gen->options->portable))
 		gen_need(gen, PIECE_FOLLOW);
+	if (gen->options->target_cgroups)
+		gen_need(gen, PIECE_CGROUPS);
 	for (unsigned i = 0; i < PIECE_COUNT; i++) {
 		if (gen->pieces >> i & 1)
 			need_offsets(gen, pieces[i].offsets);
@@ -325,6 +328,8 @@ static void add_target(struct gen *gen, struct text *out)
 		text_adds(out, "\tif (id >> 32 == rille_self)\n\t\treturn false;\n");
 	if (o->target_pids)
 		text_adds(out, "\tif (!is_target_pid(id >> 32))\n\t\treturn false;\n");
+	if (o->target_cgroups)
+		text_adds(out, "\tif (!is_in_cgroup())\n\t\treturn false;\n");
 	text_adds(out, "\treturn true;\n}\n\n");
 	text_adds(out, "INLINE bool is_target(struct task_struct *task, u64 id)\n{\n\tif (!may_be_target(id))\n"
 	               "\t\treturn false;\n");

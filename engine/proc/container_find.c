@@ -79,15 +79,24 @@ static size_t keep(struct list *list, const char *name, bool (*matches)(const st
 	return list->n = n;
 }
 
+/* As much of an id as was typed; mostly that is its start. */
+static void offer_start(struct nearest *nearest, const char *id, size_t typed, char room[65])
+{
+	snprintf(room, 65, "%.*s", (int)(typed < 64 ? typed : 64), id);
+	nearest_offer(nearest, room);
+}
+
 static int not_found(const struct list *list, const char *name, struct err *err)
 {
 	struct nearest nearest;
+	char(*starts)[65] = calloc(list->n + 1, sizeof(*starts));
 	nearest_init(&nearest, name);
 	for (size_t i = 0; i < list->n; i++) {
 		const struct container *container = &list->items[i].container;
 		nearest_offer(&nearest, container->name);
 		nearest_offer(&nearest, container->pod);
-		nearest_offer(&nearest, container->id);
+		if (starts)
+			offer_start(&nearest, container->id, strlen(name), starts[i]);
 	}
 	err_set(err, -ENOENT, ERR_RUNTIME, "no-container", "no container '%s' has a process here", name);
 	if (nearest.best)
@@ -95,9 +104,10 @@ static int not_found(const struct list *list, const char *name, struct err *err)
 	else if (!list->n)
 		err_hint(err, "no process of this machine is in a container");
 	else
-		err_hint(err, "there are %zu containers, '%s' of %s is one", list->n,
+		err_hint(err, "of %zu %s here, one is '%s' of %s", list->n, list->n == 1 ? "container" : "containers",
 		        list->items[0].container.name[0] ? list->items[0].container.name : list->items[0].container.id,
 		        list->items[0].container.runtime);
+	free(starts);
 	return -ENOENT;
 }
 

@@ -120,6 +120,19 @@ static int open_maps(struct kernel *kernel, const struct kernel_options *options
 	return ring_open(&kernel->ring, kernel->ring_fd, kernel->ring_bytes, largest_record(kernel->plan), err);
 }
 
+static int set_cgroups(struct kernel *kernel, const struct kernel_options *options, struct err *err)
+{
+	int map = options->ncgroups ? object_map(kernel->object, RILLE_MAP_CGROUPS) : -1;
+	if (options->ncgroups && map < 0)
+		return err_set(err, -EOPNOTSUPP, ERR_SCRIPT, "bad-object",
+		        "an object that was made elsewhere cannot choose containers");
+	for (uint32_t i = 0; i < options->ncgroups; i++)
+		if (bpf_map_update_elem(map, &i, &options->cgroups[i], BPF_ANY) < 0)
+			return err_set(err, -errno, ERR_KERNEL, "no-cgroup",
+			        "the container's cgroup cannot be watched: %s", strerror(errno));
+	return 0;
+}
+
 static void describe(struct kernel *kernel)
 {
 	for (size_t i = 0; i < kernel->plan->nprobes; i++) {
@@ -166,6 +179,8 @@ int kernel_load(
 		r = object_load(&kernel->object, object, len, options, kernel->ring_bytes, err);
 	if (r == 0)
 		r = open_maps(kernel, options, err);
+	if (r == 0)
+		r = set_cgroups(kernel, options, err);
 	for (size_t i = 0; r == 0 && i < options->npids; i++)
 		r = kernel_add_pid(kernel, options->pids[i], err);
 	if (r < 0) {

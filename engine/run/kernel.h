@@ -21,6 +21,8 @@ struct kernel_options {
 	uint64_t ring_bytes;           /* power of two × page; 0 = chosen by what the probes send */
 	const pid_t *pids;
 	size_t npids;
+	const int *cgroups; /* directories of cgroups of version 2, whose tasks are targets */
+	size_t ncgroups;    /* 0 = any */
 	const char *comm; /* NULL = any */
 	int64_t uid;      /* -1 = any */
 	uint64_t limit;   /* records to let through, 0 = no limit */

@@ -40,6 +40,9 @@ static int set_constants(struct bpf_object *object, const struct kernel_options 
 		strncpy(comm, options->comm, sizeof(comm) - 1);
 		r = set_constant(object, "rille_comm", comm, sizeof(comm), err);
 	}
+	uint32_t ncgroups = (uint32_t)options->ncgroups;
+	if (r == 0 && ncgroups)
+		r = set_constant(object, "rille_ncgroups", &ncgroups, sizeof(ncgroups), err);
 	if (r == 0 && options->portable)
 		r = set_constant(object, "rille_by_pid", &by_pid, sizeof(by_pid), err);
 	if (r == 0 && options->portable)
