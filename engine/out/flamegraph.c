@@ -3,8 +3,8 @@
  *
  * A stack is a way through a tree (flame_tree.h): the thread's name, the frames from the outermost one, and the call.
  * A frame is told from others by name, kind and file, not by line: where calls of one function come from several lines,
- * they are one box, as people expect. What does not fit into memory is a number that the page shows, so that all counts
- * add up to the events.
+ * they are one box, as people expect. Nor does it matter whether a runtime's compiler has inlined a method meanwhile.
+ * What does not fit into memory is a number that the page shows, so that all counts add up to the events.
  *
  * Where events tell what happens to descriptors (the recipe `fds`), there is a second weight: how many descriptors a
  * stack made that are open still.
@@ -108,7 +108,7 @@ static struct flame_node *step(
 	text_reset(json);
 	text_addc(json, '[');
 	add_string(json, text_str(&flame->name), flame->name.len);
-	text_printf(json, ",%u,%d", kind, frame && frame->inlined);
+	text_printf(json, ",%u,%d", kind, frame && frame->inlined && frame->kind == FRAME_NATIVE);
 	if (frame && (frame->file || frame->module))
 		add_member(json, ",", frame->file ? frame->file : frame->module);
 	text_addc(json, ']');
