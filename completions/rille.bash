@@ -80,13 +80,18 @@ _rille() {
   '') if [[ $cur == -* ]]; then
     _rille_reply -W "--help --version -e"
   else
-    _rille_reply -W 'run list check emit doctor help'
+    _rille_reply -W 'run report list check emit doctor help'
   fi ;;
   run | check | emit) if [[ $cur == -* ]]; then
     # shellcheck disable=SC2086 # no script, no word
     _rille_reply -W "-- $(_rille_options "$rille" "$command" $script)"
   elif [ -z "$script" ]; then
     _rille_scripts
+  fi ;;
+  report) if [[ $cur == -* ]]; then
+    _rille_reply -W "$(_rille_options "$rille" report)"
+  else
+    _rille_reply -f
   fi ;;
   list) if [[ $cur == -* ]]; then
     _rille_reply -W '--verbose --help'
@@ -95,7 +100,7 @@ _rille() {
   else
     _rille_probes
   fi ;;
-  help) _rille_reply -W 'run list check emit doctor' ;;
+  help) _rille_reply -W 'run report list check emit doctor' ;;
   esac
   declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
 }
