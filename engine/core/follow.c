@@ -42,6 +42,8 @@ static bool wanted(void *user, pid_t pid, pid_t parent)
 	if (child) {
 		child->pid = pid;
 		HASH_ADD_INT(session->followed, pid, child);
+		if (!child->hh.tbl) /* out of memory */
+			free(child);
 	}
 	return true;
 }

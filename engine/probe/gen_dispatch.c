@@ -24,7 +24,7 @@ static int by_number(const void *a, const void *b)
 
 static struct use *parse_uses(const struct gen *gen, const struct text *uses, size_t *ret_n)
 {
-	struct use *use = text_failed(uses) ? NULL : calloc(gen->ret->nprobes + 1, sizeof(*use));
+	struct use *use = calloc(gen->ret->nprobes + 1, sizeof(*use));
 	size_t n = 0;
 	int len;
 	for (const char *s = text_str(uses); use && n < gen->ret->nprobes; s += len) {
@@ -157,6 +157,8 @@ int gen_dispatch(struct gen *gen, struct text *out)
 	static const char on_entry_alone[] = PROGRAM_HEAD("sys_enter", "compat_call(task)");
 	bool exits = gen->exit_cases.len, enters = gen->enter_cases.len;
 	int r = 0;
+	if (text_failed(&gen->exit_cases) || text_failed(&gen->enter_cases))
+		return err_nomem(gen->err);
 	if (exits || enters)
 		add_compat(gen, out);
 	if (exits)

@@ -213,8 +213,13 @@ static void add_piece(struct gen *gen, struct text *out, enum piece piece)
 static const char *kind_in_c(struct gen *gen, const struct ktype *type)
 {
 	struct ktype element;
-	if (type->kind == KTYPE_ARRAY && catalog_type(gen->catalog, type->target_id, &element, gen->err) == 0)
-		type = &element;
+	if (type->kind == KTYPE_ARRAY) {
+		int r = catalog_type(gen->catalog, type->target_id, &element, gen->err);
+		if (r < 0)
+			gen_fail(gen, r);
+		else
+			type = &element;
+	}
 	return type->kind == KTYPE_POINTER ? "void *" : type->kind == KTYPE_STRUCT ? "struct { char c; }" : "int";
 }
 
@@ -223,8 +228,10 @@ static void add_relocation(struct gen *gen, struct text *out, const struct offse
 	struct ktype object;
 	struct kmember member;
 	const char *type = "int", *array = "";
-	if (catalog_struct(gen->catalog, o->structure, &object, gen->err) == 0 &&
-	        catalog_member(gen->catalog, object.type_id, o->member, &member, gen->err) == 0) {
+	int r = catalog_struct(gen->catalog, o->structure, &object, gen->err);
+	if (r == 0)
+		r = catalog_member(gen->catalog, object.type_id, o->member, &member, gen->err);
+	if (r == 0) {
 		type = kind_in_c(gen, &member.type);
 		array = member.type.kind == KTYPE_ARRAY ? "[1]" : "";
 	}
@@ -239,6 +246,8 @@ static void add_offsets(struct gen *gen, struct text *out)
 {
 	for (size_t i = 0; i < gen->noffsets; i++) {
 		if (gen->options->portable)
+	} else if (r != -ENOENT) { /* of an older kernel, which has no such member, the kind is not known */
+		gen_fail(gen, r);
 			add_relocation(gen, out, &gen->offsets[i]);
 		else
 			text_printf(out, "#define %s %u\n", gen->offsets[i].macro, gen->offsets[i].value);

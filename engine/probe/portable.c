@@ -257,7 +257,7 @@ static char *get_text(struct cursor *c)
 static char *need_text(struct cursor *c)
 {
 	char *text = get_text(c);
-	c->bad |= !text;
+	c->bad |= !text && !c->no_memory;
 	return text;
 }
 
@@ -302,7 +302,7 @@ static void get_script(struct cursor *c, struct spec *spec)
 	for (uint32_t i = 0; i < n && !c->bad && !c->no_memory; i++) {
 		size_t len = 0;
 		char *name = need_text(c), *text = get_bytes(c, &len);
-		c->bad |= !text;
+		c->bad |= !text && !c->no_memory;
 		c->no_memory |= name && text && spec_add_file(spec, name, text, len) < 0;
 		free(name);
 		free(text);
@@ -354,9 +354,9 @@ int portable_read(struct portable *ret, const void *data, size_t len, struct err
 	ret->kernel = need_text(&c);
 	char *machine = need_text(&c);
 	get_declared(&c, ret);
-	r = c.bad         ? bad_object(err, "its description makes no sense")
-	    : c.no_memory ? err_nomem(err)
-	                  : check_machine(machine, err);
+	r = c.no_memory ? err_nomem(err)
+	    : c.bad     ? bad_object(err, "its description makes no sense")
+	                : check_machine(machine, err);
 	free(machine);
 	if (r < 0)
 		portable_fini(ret);

@@ -122,14 +122,18 @@ struct mapped_file *files_get(struct files *files, const struct file_identity *i
 	struct entry *entry = entry_new(identity);
 	if (!entry)
 		return NULL;
-	files->n++;
 	if (newest) {
 		/* The hash keeps its key and its element; the new entry stands behind it. */
 		entry->older = newest->older;
 		newest->older = entry;
 	} else {
 		HASH_ADD_KEYPTR(hh, files->by_path, entry->file.path, strlen(entry->file.path), entry);
+		if (!entry->hh.tbl) { /* out of memory */
+			entry_free(entry, NULL);
+			return NULL;
+		}
 	}
+	files->n++;
 	return &entry->file;
 }
 

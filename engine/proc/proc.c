@@ -119,7 +119,10 @@ static struct process *add(struct proc_table *table, pid_t pid)
 	process->pid = pid;
 	process->table = table;
 	HASH_ADD_INT(table->processes, pid, process);
-	return process;
+	if (process->hh.tbl)
+		return process;
+	free(process); /* out of memory */
+	return NULL;
 }
 
 /* The process of a record, asked about once. NULL: not followed, or out of memory. */

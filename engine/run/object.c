@@ -119,10 +119,21 @@ static int load(struct bpf_object *object, const struct kernel_options *options,
 	        bpf_program__set_log_buf(program, logs + LOG_BYTES * n++, LOG_BYTES);
 	int r = bpf_object__load(object);
 	if (r < 0)
-		r = explain(object, logs, options, r, err);
+		r = explain(object, logs, options, -r >= __LIBBPF_ERRNO__START ? -EINVAL : r, err);
 	bpf_object__for_each_program(program, object) bpf_program__set_log_buf(program, NULL, 0);
 	free(logs);
 	return r;
+}
+
+/* libbpf has errors of its own beyond the system's. */
+static int cannot_read(int code, struct err *err)
+{
+	char why[128];
+	libbpf_strerror(code, why, sizeof(why));
+	if (code >= __LIBBPF_ERRNO__START)
+		code = EINVAL;
+	return err_set(err, -code, ERR_RUNTIME, code == ENOMEM ? "out-of-memory" : "bad-object",
+	        "cannot read the compiled object: %s", why);
 }
 
 static int open_and_load(struct bpf_object **ret, const void *data, size_t len, const struct kernel_options *options,
@@ -131,8 +142,7 @@ static int open_and_load(struct bpf_object **ret, const void *data, size_t len, 
 	LIBBPF_OPTS(bpf_object_open_opts, open_options, .object_name = "rille");
 	struct bpf_object *object = bpf_object__open_mem(data, len, &open_options);
 	if (!object)
-		return err_set(
-		        err, -errno, ERR_RUNTIME, "bad-object", "cannot read the compiled object: %s", strerror(errno));
+		return cannot_read(errno, err);
 	struct bpf_map *ring = bpf_object__find_map_by_name(object, RILLE_MAP_RING);
 	int r = ring ? bpf_map__set_max_entries(ring, (uint32_t)ring_bytes) : -ENOENT;
 	if (r < 0)

@@ -79,6 +79,11 @@ bool privilege_suffices(const struct privilege *privilege)
 	return enough && !privilege->user_namespace;
 }
 
+bool privilege_reads_others(const struct privilege *privilege)
+{
+	return has(privilege, CAP_SYS_PTRACE);
+}
+
 static int explain_permission(const struct privilege *privilege, int code, const char *what, struct err *err)
 {
 	if (!has(privilege, CAP_SYS_ADMIN) && !(has(privilege, CAP_BPF) && has(privilege, CAP_PERFMON))) {
@@ -114,6 +119,8 @@ int privilege_explain(int code, const char *what, struct err *err)
 	privilege_read(&privilege);
 	if (code == -EPERM || code == -EACCES)
 		return explain_permission(&privilege, code, what, err);
+	if (code == -ENOMEM)
+		return err_set(err, code, ERR_RUNTIME, "out-of-memory", "%s: out of memory", what);
 	if (code == -ENOSYS) {
 		err_set(err, code, ERR_KERNEL, "no-bpf", "%s: this kernel has no bpf() system call", what);
 		err_hint(err, "a kernel with CONFIG_BPF_SYSCALL, 5.8 or later, is needed");

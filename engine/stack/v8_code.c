@@ -222,7 +222,10 @@ static struct v8_code *code_slot(struct v8 *v8, uint64_t address)
 		return NULL;
 	code->address = address;
 	HASH_ADD(hh, v8->codes, address, sizeof(code->address), code);
-	return code;
+	if (code->hh.tbl)
+		return code;
+	free(code); /* out of memory */
+	return NULL;
 }
 
 /* The Code object at a tagged pointer, if it holds pc. */
@@ -298,6 +301,10 @@ static void remember(struct v8 *v8, uint64_t pc, const struct v8_code *code)
 			return;
 		entry->pc = pc;
 		HASH_ADD(hh, v8->pcs, pc, sizeof(entry->pc), entry);
+		if (!entry->hh.tbl) { /* out of memory */
+			free(entry);
+			return;
+		}
 	}
 	entry->code = code->address;
 }

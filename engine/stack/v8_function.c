@@ -142,6 +142,10 @@ static struct v8_script *script_get(struct v8 *v8, struct memory *memory, uint64
 			return NULL;
 		script->address = object.address;
 		HASH_ADD(hh, v8->scripts, address, sizeof(script->address), script);
+		if (!script->hh.tbl) { /* out of memory */
+			free(script);
+			return NULL;
+		}
 	}
 	script->source = source;
 	script->name = NULL;
@@ -173,7 +177,10 @@ static struct v8_function *function_slot(struct v8 *v8, uint64_t address)
 		return NULL;
 	function->address = address;
 	HASH_ADD(hh, v8->functions, address, sizeof(function->address), function);
-	return function;
+	if (function->hh.tbl)
+		return function;
+	free(function); /* out of memory */
+	return NULL;
 }
 
 static void function_read(struct v8 *v8, struct memory *memory, struct v8_function *function)
