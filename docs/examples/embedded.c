@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 		return 2;
 	pid_t child = fork();
 	if (child == 0)
-		return read(gate[0], &byte, 1) == 1 ? execvp(argv[1], argv + 1) : 1;
+		return close(gate[1]) == 0 && read(gate[0], &byte, 1) == 1 ? execvp(argv[1], argv + 1) : 1;
 	struct host host = {.L = luaL_newstate(), .product = compile_product(&engine)};
 	luaL_openlibs(host.L);
 	if (luaL_dostring(host.L, "events = 0; function count(json) events = events + 1; print(json) end"))

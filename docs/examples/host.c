@@ -25,7 +25,7 @@ int main(int argc, char **argv)
 		return 2;
 	pid_t child = fork();
 	if (child == 0) /* waits until it is traced */
-		return read(gate[0], &byte, 1) == 1 ? execvp(argv[1], argv + 1) : 1;
+		return close(gate[1]) == 0 && read(gate[0], &byte, 1) == 1 ? execvp(argv[1], argv + 1) : 1;
 	rille *r = rille_new(NULL);
 	if (!r || rille_load_recipe(r, "socketpair") || rille_target_pid(r, child) || rille_on_event(r, show, NULL) ||
 	        rille_attach(r) || write(gate[1], "g", 1) != 1) {

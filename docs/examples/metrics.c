@@ -214,6 +214,7 @@ static pid_t start(char **argv, int *ret_go)
 	if (child == 0) {
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
+		close(gate[1]);
 		if (read(gate[0], &byte, 1) == 1)
 			execvp(argv[0], argv);
 		_exit(127);

@@ -53,6 +53,7 @@ static pid_t start(char **argv, int *ret_go)
 		return -1;
 	pid_t child = fork();
 	if (child == 0) {
+		close(gate[1]);
 		if (read(gate[0], &byte, 1) == 1)
 			execvp(argv[0], argv);
 		_exit(127);

@@ -52,7 +52,10 @@ static int check_privileges(rille *r, struct text *detail)
 	}
 	text_adds(detail,
 	        privilege.seccomp ? "capabilities suffice; a seccomp filter is installed" : "capabilities suffice");
-	return YES;
+	if (privilege_reads_others(&privilege))
+		return YES;
+	text_adds(detail, "; without CAP_SYS_PTRACE stacks of other users' processes may be incomplete");
+	return OPTIONAL;
 }
 
 static int check_pids(rille *r, struct text *detail)

@@ -11,6 +11,7 @@
 #include <linux/magic.h>
 #include <linux/mount.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -56,7 +57,8 @@ static int open_private(void)
 /* In lockdown=confidentiality the mount succeeds, and there is nothing in it. */
 static int refuse_empty(int fd, struct err *err)
 {
-	if (!faccessat(fd, "events", F_OK, 0))
+	struct stat st;
+	if (!fstatat(fd, "events", &st, AT_SYMLINK_NOFOLLOW)) /* not faccessat(), which forgets capabilities */
 		return fd;
 	close(fd);
 	err_set(err, -ENODEV, ERR_KERNEL, "no-tracefs", "this kernel shows no tracepoints: tracefs is empty");
@@ -78,7 +80,7 @@ int tracefs_open(struct err *err)
 	if (r == -EPERM || r == -EACCES || denied) {
 		err_set(err, -EACCES, ERR_PERMISSION, "no-permission",
 		        "tracepoints cannot be looked up: tracefs needs root");
-		err_hint(err, "run it as root (sudo), or with CAP_SYS_ADMIN");
+		err_hint(err, "run it as root (sudo), or with CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH");
 		return -EACCES;
 	}
 	err_set(err, -ENODEV, ERR_KERNEL, "no-tracefs", "this kernel shows no tracepoints (tracefs: %s)", strerror(-r));

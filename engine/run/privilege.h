@@ -17,6 +17,8 @@ struct privilege {
 void privilege_read(struct privilege *ret);
 /* CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN, in the initial user namespace. */
 bool privilege_suffices(const struct privilege *privilege);
+/* CAP_SYS_PTRACE: may read the memory of processes of any user. */
+bool privilege_reads_others(const struct privilege *privilege);
 
 /* Whether process ids here are those that programs see: in the initial pid namespace. */
 bool privilege_has_initial_pids(void);

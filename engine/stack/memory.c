@@ -283,6 +283,11 @@ bool memory_exhausted(const struct memory *memory)
 	return memory->exhausted;
 }
 
+pid_t memory_denied(const struct memory *memory)
+{
+	return remote_denied(memory->remote);
+}
+
 pid_t memory_pid(const struct memory *memory)
 {
 	return memory->pid;

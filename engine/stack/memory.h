@@ -51,6 +51,8 @@ bool memory_used_live_stack(const struct memory *memory);
 /* Whether the event's budget is used up. */
 bool memory_exhausted(const struct memory *memory);
 pid_t memory_pid(const struct memory *memory);
+/* A process whose memory we may not read, 0 = none was met. */
+pid_t memory_denied(const struct memory *memory);
 bool memory_alive(const struct memory *memory);
 
 #endif

@@ -44,6 +44,7 @@ struct helper {
 	size_t nparts, nbytes;
 	struct iovec there[MAX_PARTS];
 	ssize_t result;
+	int error; /* errno, if result is -1 */
 	uint8_t bytes[MAX_BYTES];
 };
 
@@ -58,6 +59,7 @@ struct remote {
 		pid_t pid;
 	} pagemaps[PAGEMAPS];
 	pid_t blocked[BLOCKED];
+	pid_t denied;
 	unsigned nblocked, nstuck;
 	struct helper *helper;
 	pid_t owner; /* in a child of this process there is no helper, whatever it may look like */
@@ -93,8 +95,10 @@ static void *helper_run(void *arg)
 		struct iovec here = {.iov_base = helper->bytes, .iov_len = helper->nbytes};
 		pthread_mutex_unlock(&helper->lock);
 		ssize_t n = process_vm_readv(helper->pid, &here, 1, helper->there, helper->nparts, 0);
+		int error = n < 0 ? errno : 0;
 		pthread_mutex_lock(&helper->lock);
 		helper->result = n;
+		helper->error = error;
 		helper->wanted = false;
 		if (helper->alone)
 			break;
@@ -185,6 +189,14 @@ static bool is_blocked(const struct remote *remote, pid_t pid)
 	return false;
 }
 
+/* What a finished read comes to; remembers who may not be read at all. */
+static int judge(struct remote *remote, pid_t pid, bool whole, int error)
+{
+	if (!whole && error == EPERM)
+		remote->denied = pid;
+	return whole ? 0 : -EFAULT;
+}
+
 static int wait_for(struct remote *remote, struct helper *helper)
 {
 	struct timespec until = later(WAIT_NSECS);
@@ -192,7 +204,7 @@ static int wait_for(struct remote *remote, struct helper *helper)
 	while (helper->wanted && !r)
 		r = pthread_cond_timedwait(&helper->done, &helper->lock, &until);
 	if (!helper->wanted)
-		return helper->result == (ssize_t)helper->nbytes ? 0 : -EFAULT;
+		return judge(remote, helper->pid, helper->result == (ssize_t)helper->nbytes, helper->error);
 	helper->alone = true;
 	pthread_detach(helper->thread);
 	remote->helper = NULL;
@@ -223,14 +235,15 @@ static int read_by_helper(struct remote *remote, pid_t pid, const struct memory_
 	return r;
 }
 
-static int read_directly(pid_t pid, const struct memory_part *parts, size_t n, size_t bytes)
+static int read_directly(struct remote *remote, pid_t pid, const struct memory_part *parts, size_t n, size_t bytes)
 {
 	struct iovec here[MAX_PARTS], there[MAX_PARTS];
 	for (size_t i = 0; i < n; i++) {
 		here[i] = (struct iovec){parts[i].buffer, parts[i].len};
 		there[i] = (struct iovec){(void *)(uintptr_t)parts[i].address, parts[i].len};
 	}
-	return process_vm_readv(pid, here, n, there, n, 0) == (ssize_t)bytes ? 0 : -EFAULT;
+	ssize_t got = process_vm_readv(pid, here, n, there, n, 0);
+	return judge(remote, pid, got == (ssize_t)bytes, got < 0 ? errno : 0);
 }
 
 static int pagemap_of(struct remote *remote, pid_t pid, bool anew)
@@ -297,6 +310,11 @@ int remote_read(struct remote *remote, pid_t pid, const struct memory_part *part
 	if (is_blocked(remote, pid))
 		return -ETIMEDOUT;
 	if (all_present(remote, pid, parts, n))
-		return read_directly(pid, parts, n, bytes);
+		return read_directly(remote, pid, parts, n, bytes);
 	return read_by_helper(remote, pid, parts, n, bytes);
+}
+
+pid_t remote_denied(const struct remote *remote)
+{
+	return remote->denied;
 }

@@ -11,5 +11,7 @@ void remote_free(struct remote *remote);
 /* All or nothing: 0, -EFAULT, or -ETIMEDOUT (the process kept us waiting, now or earlier). At most 1024 parts, 64 KiB.
  */
 int remote_read(struct remote *remote, pid_t pid, const struct memory_part *parts, size_t n);
+/* A process whose memory we may not read, for want of permission; 0 = none was met. */
+pid_t remote_denied(const struct remote *remote);
 
 #endif

@@ -21,6 +21,7 @@ struct resolver {
 	struct intern *names;
 	struct kallsyms *kallsyms;
 	bool kallsyms_tried;
+	bool denied_told;
 	uint64_t events;
 };
 
@@ -105,6 +106,20 @@ static pid_t readable_task(const struct process *process, const struct rille_rec
 	return 0;
 }
 
+/* A stack that ends early looks like a fault of the unwinder; that it is for want of a capability has to be said. */
+static void tell_denied(struct resolver *resolver)
+{
+	pid_t pid = memory_denied(resolver->memory);
+	if (!pid || resolver->denied_told)
+		return;
+	resolver->denied_told = true;
+	log_warn(resolver->options.log,
+	        "the memory of process %d cannot be read: not permitted; deep stacks and those of Java and Node.js of "
+	        "other "
+	        "users' processes need CAP_SYS_PTRACE",
+	        (int)pid);
+}
+
 void resolve_user(struct resolver *resolver, const struct rille_record *record, const struct rille_ustack *ustack,
         size_t bytes, uint32_t depth, struct stack *ret)
 {
@@ -140,6 +155,7 @@ void resolve_user(struct resolver *resolver, const struct rille_record *record, 
 	walk(&unwind, ustack);
 	if (!ustack->anchor[0] && runtimes && resolver->options.anchor_map >= 0)
 		runtimes_sync_threads(runtimes, resolver->memory, record->nsecs, resolver->options.anchor_map);
+	tell_denied(resolver);
 }
 
 void resolver_prepare(struct resolver *resolver, pid_t pid)
