@@ -163,6 +163,11 @@ static int set_container(rille *r, const struct setting *setting, const char *va
 	return e;
 }
 
+static int set_origins(rille *r, const struct setting *setting, const char *value)
+{
+	return choose_bool(r, setting, value, &r->shared.origins);
+}
+
 static int set_signatures(rille *r, const struct setting *setting, const char *value)
 {
 	int e = choose_bool(r, setting, value, &r->shared.signatures);
@@ -277,6 +282,7 @@ static const struct setting settings[] = {
         {"open-fd", set_open_fd},
         {"open-inode", set_open_inode},
         {"open-kind", set_open_kind},
+        {"origins", set_origins},
         {"signatures", set_signatures},
         {"stack", set_stack},
         {"timestamp", set_timestamp},

@@ -91,6 +91,8 @@ static const struct option_spec {
         {"addresses", 0, KEY_SET, NULL, FOR_OUT | FOR_OPEN, "show addresses and whole paths in stacks", "addresses",
                 "yes"},
         {"signatures", 0, KEY_SET, NULL, FOR_OUT | FOR_OPEN, "show signatures of Java methods", "signatures", "yes"},
+        {"origins", 0, KEY_SET, NULL, FOR_RUN, "say below a stack what it is about, and what to do about it", "origins",
+                "yes"},
         {"color", 0, KEY_COLOR, "WHEN", FOR_OUT | FOR_OPEN, "auto (on a terminal), always or never"},
         {"ready-fd", 0, KEY_READY_FD, "N", FOR_TRACE, "write a line to descriptor N once the probes are attached"},
         {"c", 0, KEY_C, NULL, FOR_EMIT, "the generated C (the default)"},
@@ -507,6 +509,8 @@ static int finish_open(struct options *options, char **command)
 	if (options->now)
 		return 0;
 	options->script = "fds";
+	if (rille_set(options->r, "origins", "yes") < 0)
+		return say_error(options->r);
 	return rille_load_recipe(options->r, "fds") < 0 ? say_error(options->r) : 0;
 }
 

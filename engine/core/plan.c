@@ -145,6 +145,18 @@ struct sink_meta plan_meta(const struct session *session, struct utsname *name)
 	return meta;
 }
 
+/* The script's table, if an output wants it. */
+static int find_origins(struct session *session, struct sink_meta *meta, struct err *err)
+{
+	bool wanted = false;
+	for (size_t i = 0; i < session->noutputs; i++)
+		wanted |= session->outputs[i].options.origins;
+	if (!wanted || !session->callbacks.origins)
+		return 0;
+	meta->origins = session->callbacks.origins(session->callbacks.user, err);
+	return meta->origins ? 0 : err && err->code ? err->code : -ENOMEM;
+}
+
 int plan_open_outputs(struct session *session, struct err *err)
 {
 	struct utsname name;
@@ -160,6 +172,8 @@ int plan_open_outputs(struct session *session, struct err *err)
 	meta.follow = session->gen_options.follow;
 	meta.filtered = session->comm || session->uid >= 0 || session->ncgroups;
 	meta.traced = session->kernel != NULL;
+	if (r == 0)
+		r = find_origins(session, &meta, err);
 	for (size_t i = 0; r == 0 && i < session->noutputs; i++)
 		r = sink_open(&session->outputs[i].sink, &session->outputs[i].options, &meta, err);
 	free(pids);

@@ -31,6 +31,7 @@ struct session_callbacks {
 	int (*on_tick)(void *user, struct err *err); /* `every` */
 	int (*on_end)(void *user, struct err *err);
 	uint64_t (*callback_errors)(void *user, size_t probe);
+	const struct origins *(*origins)(void *user, struct err *err); /* what stacks are about, for outputs that say so */
 	uint64_t tick_ns; /* 0 = no on_tick */
 };
 

@@ -29,6 +29,7 @@ struct sink {
 	const struct sink_format *format;
 	struct sink_options options; /* its strings are not kept: only the switches mean anything after sink_open() */
 	struct writer out;
+	const struct origins *origins; /* NULL: not wanted, or none */
 	struct column_set columns;
 	struct timestamp stamp;
 	int64_t previous;   /* of the last event, for TIMESTAMP_DELTA */

@@ -4,6 +4,7 @@
  * event's own members gets an underscore behind it (`type` → `type_`), so that no name stands twice. Everything that
  * came from a traced process goes through text_add_json(). */
 #include "engine/out/format.h"
+#include "engine/out/origin_text.h"
 #include "engine/out/value.h"
 
 #include <string.h>
@@ -44,7 +45,7 @@ static void add_time(struct sink *sink, struct text *out, const char *key, int64
 static bool is_reserved(const char *name)
 {
 	static const char *const reserved[] = {"type", "probe", "time", "nsecs", "pid", "tid", "ppid", "comm", "ustack",
-	        "ustack_end", "kstack", "kstack_end"};
+	        "ustack_end", "kstack", "kstack_end", "about"};
 	size_t len = strlen(name);
 	while (len && name[len - 1] == '_')
 		len--;
@@ -151,6 +152,8 @@ static void jsonl_event(struct sink *sink, struct event *event)
 	const struct stack *ustack = event_ustack(event);
 	if (ustack)
 		jsonl_add_stack(sink, "ustack", ustack);
+	if (ustack)
+		origin_json(out, ",\"about\":", sink->origins, ustack, NULL);
 	text_adds(out, "}\n");
 }
 

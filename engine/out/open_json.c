@@ -5,6 +5,7 @@
  * one that refers to it by its number. Everything that came from a process goes through text_add_json(). */
 #include "engine/out/format.h"
 #include "engine/out/open_report.h"
+#include "engine/out/origin_text.h"
 #include "engine/out/sockaddr.h"
 
 #include <inttypes.h>
@@ -134,6 +135,8 @@ static void add_place(struct writing *w, const struct open_place *place)
 	add_descriptors(w, place);
 	if (place->site)
 		jsonl_add_stack(w->sink, "ustack", &place->site->stack);
+	if (place->site)
+		origin_json(w->out, ",\"about\":", w->sink->origins, &place->site->stack, NULL);
 	text_adds(w->out, "}\n");
 }
 
@@ -253,6 +256,7 @@ static void add_item(struct writing *w, const struct open_item *item)
 	static const char *const hows[] = {
 	        [OPEN_NEW] = "new", [OPEN_DUP] = "dup", [OPEN_RECEIVED] = "received", [OPEN_INHERITED] = "inherited"};
 	const struct open_maker *maker = open_item_maker(item), *file = open_item_file_maker(item);
+	struct text path = {0};
 	add_site(w, maker ? maker->site : NULL);
 	add_site(w, file ? file->site : NULL);
 	text_printf(w->out, "{\"type\":\"open\",\"report\":%u,\"pid\":%d", w->report->number, (int)item->listed->pid);
@@ -276,6 +280,10 @@ static void add_item(struct writing *w, const struct open_item *item)
 		add_number(w->out, ",\"from\":", item->slot->from);
 	add_maker(w, ",\"made\":", maker);
 	add_maker(w, ",\"file\":", file);
+	open_item_path(w->report, item, &path);
+	origin_json(w->out, ",\"about\":", w->sink->origins, maker && maker->site ? &maker->site->stack : NULL,
+	        path.len ? text_str(&path) : NULL);
+	text_fini(&path);
 	if (w->detailed)
 		add_detail(w, item);
 	text_adds(w->out, "}\n");

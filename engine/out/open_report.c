@@ -12,8 +12,11 @@
 #include "engine/out/open_report.h"
 #include "engine/base/grow.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -521,4 +524,28 @@ void open_report_fini(struct open_report *report)
 	free(report->places);
 	free(report->changed);
 	memset(report, 0, sizeof(*report));
+}
+
+/* --- names --- */
+
+static bool add_unix_path(struct text *ret, const struct sockets *sockets, const struct socket_info *socket)
+{
+	enum { START = offsetof(struct sockaddr_un, sun_path) };
+	const char *address = (const char *)socket_local(sockets, socket);
+	if (socket->family != AF_UNIX || socket->local_len <= START || !address[START])
+		return false;
+	text_add(ret, address + START, strnlen(address + START, socket->local_len - START));
+	return true;
+}
+
+void open_item_path(const struct open_report *report, const struct open_item *item, struct text *ret)
+{
+	if (item->path) {
+		text_adds(ret, item->path);
+	} else if (item->socket && !add_unix_path(ret, &report->sockets, item->socket) &&
+	           item->socket->family == AF_UNIX && item->peer) {
+		const struct socket_info *peer = sockets_find(&report->sockets, item->peer);
+		if (peer)
+			add_unix_path(ret, &report->sockets, peer);
+	}
 }

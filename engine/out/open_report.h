@@ -92,6 +92,9 @@ static inline const struct open_maker *open_item_file_maker(const struct open_it
 	return item->slot->file->maker;
 }
 
+/* What it is by name, for origins_match(): its path, or the address of a Unix socket, else of its peer. Nothing if it has none. */
+void open_item_path(const struct open_report *report, const struct open_item *item, struct text *ret);
+
 /* What is written; both append to the sink's buffer. */
 struct sink;
 void open_text(struct sink *sink, const struct open_report *report, const struct sink_end *end);

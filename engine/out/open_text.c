@@ -13,6 +13,7 @@
 #include "engine/out/format.h"
 #include "engine/out/frame_text.h"
 #include "engine/out/open_report.h"
+#include "engine/out/origin_text.h"
 #include "engine/out/palette.h"
 #include "engine/out/sockaddr.h"
 
@@ -186,6 +187,16 @@ static void add_stack(struct writing *w, const struct open_site *site)
 		text_adds(w->out, "    (its stack was not kept: there were too many different ones)\n");
 }
 
+/* A maker's stack tells what it is about, and a path or an address where nobody knows who made it. */
+static void add_about(struct writing *w, const struct open_item *item, const struct open_site *site)
+{
+	struct text path = {0};
+	open_item_path(w->report, item, &path);
+	origin_text(w->out, w->sink->origins, site ? &site->stack : NULL, path.len ? text_str(&path) : NULL, "  ",
+	        w->palette);
+	text_fini(&path);
+}
+
 static void add_by(struct writing *w, const char *how, const struct open_maker *maker)
 {
 	text_printf(w->out, "  %s ", how);
@@ -218,6 +229,7 @@ static void add_maker(struct writing *w, const struct open_item *item)
 	} else if (item->origin == ORIGIN_UNPROVED) {
 		text_adds(w->out, "  who made it cannot be proved: events were lost\n");
 	}
+	add_about(w, item, maker ? maker->site : NULL);
 }
 
 /* --- everything about one --- */
@@ -358,6 +370,7 @@ static void add_place(struct writing *w, const struct open_place *place)
 	        w->palette->probe, place->probe->name, w->palette->reset);
 	add_examples(w, place);
 	add_stack(w, place->site);
+	add_about(w, item, place->site);
 	text_addc(w->out, '\n');
 }
 

@@ -70,6 +70,7 @@ static int prepare(struct sink **ret, const struct sink_options *options, const 
 	sink->options = *options;
 	/* Colours are for who looks at it now: a file of its own is read by other programs, too. */
 	sink->options.color = options->color && (!options->path || strcmp(options->path, "-") == 0);
+	sink->origins = options->origins ? meta->origins : NULL;
 	sink->previous = meta->started;
 	sink->probe_width = longest_probe(meta);
 	sink->out.fd = -1;

@@ -4,6 +4,7 @@
 
 #include "engine/base/err.h"
 #include "engine/out/event.h"
+#include "engine/stack/origin.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,6 +32,7 @@ struct sink_options {
 	enum { TIMESTAMP_TIME, TIMESTAMP_ISO, TIMESTAMP_EPOCH, TIMESTAMP_DELTA, TIMESTAMP_NONE } timestamp;
 	bool signatures;
 	size_t top; /* places shown by the top format, 0 = all */
+	bool origins; /* say what stacks are about, if sink_meta.origins is there */
 	struct sink_open open;
 };
 
@@ -65,6 +67,7 @@ struct sink_meta {
 	size_t npids;
 	bool follow, traced;
 	bool filtered; /* only of threads of a name or a user */
+	const struct origins *origins; /* rille.origins; NULL = none. Outlives the sink */
 };
 
 struct probe_totals {

@@ -10,6 +10,7 @@
  * so beside it. */
 #include "engine/out/format.h"
 #include "engine/out/frame_text.h"
+#include "engine/out/origin_text.h"
 #include "engine/out/palette.h"
 #include "engine/out/value.h"
 
@@ -124,6 +125,8 @@ static void text_event(struct sink *sink, struct event *event)
 	const struct stack *ustack = event_ustack(event);
 	if (ustack)
 		stack_text(out, ustack, &style);
+	if (ustack)
+		origin_text(out, sink->origins, ustack, NULL, "  ", palette);
 	if (kstack || ustack)
 		text_addc(out, '\n');
 }

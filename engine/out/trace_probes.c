@@ -8,8 +8,8 @@
 enum { MAX_PROBES = 4096, MAX_ELEMENTS = 64 };
 
 /* As the format jsonl writes it: a name that an event's own member has gets an underscore, which is no part of it. */
-static const char *const reserved[] = {
-        "type", "probe", "time", "nsecs", "pid", "tid", "ppid", "comm", "ustack", "ustack_end", "kstack", "kstack_end"};
+static const char *const reserved[] = {"type", "probe", "time", "nsecs", "pid", "tid", "ppid", "comm", "ustack",
+        "ustack_end", "kstack", "kstack_end", "about"};
 
 size_t trace_name_length(const char *key)
 {

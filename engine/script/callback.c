@@ -197,6 +197,11 @@ static uint64_t callback_errors(void *user, size_t probe)
 	return probe < script->spec->nprobes ? script->probes[probe].on_event.errors : 0;
 }
 
+static const struct origins *origins(void *user, struct err *err)
+{
+	return script_origins(user, err);
+}
+
 static bool has(const struct script_function *function)
 {
 	return function->ref != LUA_NOREF;
@@ -214,6 +219,7 @@ void callback_install(struct script *script)
 	        .on_end = has(&have->on_end) ? on_end : NULL,
 	        .on_tick = has(&have->every) ? on_tick : NULL,
 	        .callback_errors = callback_errors,
+	        .origins = origins,
 	        .tick_ns = has(&have->every) ? (uint64_t)(have->every_seconds * 1e9) : 0,
 	};
 	for (size_t i = 0; i < script->spec->nprobes; i++)

@@ -138,7 +138,8 @@ static void compile(lua_State *L, struct script *script)
 	size_t n = lua_rawlen(L, table);
 	if (n > MOST_RULES)
 		sandbox_raise(L, "rille.origins: more than %d entries", MOST_RULES);
-	origins_free(script->origins);
+	if (script->origins != script->origins_given)
+		origins_free(script->origins);
 	script->origins_of = NULL;
 	script->origins = origins_new();
 	if (!script->origins)
@@ -320,5 +321,7 @@ int origins_check(struct script *script, struct err *err)
 
 const struct origins *script_origins(struct script *script, struct err *err)
 {
-	return run(script, make_rules, err) < 0 ? NULL : script->origins;
+	if (!script->origins_given && run(script, make_rules, err) == 0)
+		script->origins_given = script->origins;
+	return script->origins_given;
 }

@@ -141,6 +141,8 @@ void script_free(struct script *script)
 	sandbox_close(&script->box);
 	view_free_all(script);
 	source_free_all(script);
+	if (script->origins != script->origins_given)
+		origins_free(script->origins_given);
 	origins_free(script->origins);
 	text_fini(&script->scratch);
 	if (script->dir_fd >= 0)

@@ -27,8 +27,8 @@ int script_set_param(struct script *script, const char *name, const char *value,
 void script_param(const struct script *script, size_t i, const char **ret_type, const char **ret_fallback);
 
 struct origins;
-/* What stacks are about, by rille.origins as it is now; lives as long as the script, until it is asked for again. NULL and `err` if the
- * table is wrong. */
+/* What stacks are about, by rille.origins as it is when this is called first; lives as long as the script. NULL and `err` if
+ * the table is wrong. */
 const struct origins *script_origins(struct script *script, struct err *err);
 
 /* A recipe embedded in the library: text and length, or NULL; *ret_summary without running the whole script. */

@@ -72,6 +72,7 @@ struct script {
 	size_t nviews, views_cap;
 
 	struct origins *origins; /* the rules of rille.origins as it was; NULL: not made yet */
+	struct origins *origins_given; /* those that the outputs have: kept */
 	const void *origins_of;  /* … that table, … */
 	size_t norigins;         /* … and the number of its entries */
 

@@ -134,6 +134,33 @@ class Origins(unittest.TestCase):
                 # All sockets, pairs and the like are known, whoever made them.
                 self.assertEqual([row for row in found if not row[1] and row[0] != "openat"], [])
 
+    def test_outputs(self):
+        """`--origins` tells the same below stacks, in text and in JSON lines, and the script's own entries come first."""
+        _, home = self.homes[-1]
+        script = self.folder / "own.lua"
+        script.write_text("""table.insert(rille.origins, 1, { name = "mine", about = "my pair", match = { "socketpair" } })
+            return { probes = { { "syscall:socket*", where = "ret >= 0", stack = "user" } } }""")
+        text, lines = self.folder / "own.txt", self.folder / "own.jsonl"
+        done = rille.run("run", script, "--origins", "-o", f"text:{text}", "-o", f"jsonl:{lines}", "--",
+                         *self.java(home, "watch"), env=self.environment())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        events = [event for event in rille.records(lines.read_text()) if event["type"] == "event"]
+        checker = rille.validator()
+        for event in events:
+            if checker:
+                checker.validate(event)
+        names = [event.get("about", {}).get("name") for event in events]
+        self.assertEqual(names.count("mine"), 1)
+        self.assertIn("glibc-name-service-jvm-start", names)
+        self.assertIn("; for Origins.watch (Origins.java:", text.read_text())
+        self.assertEqual(text.read_text().count("  about: "), sum(name is not None for name in names))
+        script.write_text("rille.origins[1] = { name = 1 } return { probes = { { 'syscall:bind' } } }")
+        done = rille.run("check", script)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("rille.origins[1]: name is a string, not a number", done.stderr)
+        script.write_text("rille.origins[1] = { name = 'a', abut = 'b' } return { probes = { { 'syscall:bind' } } }")
+        self.assertIn("rille.origins[1] has no 'abut'; did you mean 'about'?", rille.run("check", script).stderr)
+
     def test_options(self):
         """With the option that is advised, nothing of that origin is opened any more."""
         hosts = self.folder / "hosts"
