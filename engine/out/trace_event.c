@@ -43,7 +43,13 @@ static int read_head(struct trace_reader *reader, struct json_object *object, st
 		return trace_bad(err, "an event without time, nsecs, pid, tid, ppid or comm");
 	record->nsecs = nsecs;
 	record->size = sizeof(*record);
-	memcpy(record->comm, comm, len < sizeof(record->comm) ? len : sizeof(record->comm));
+	if (len >
+	        sizeof(record->comm)) { /* longer than a name can be: of bytes that were replaced when it was written */
+		len = sizeof(record->comm);
+		while (len && ((unsigned char)comm[len] & 0xc0) == 0x80)
+			len--;
+	}
+	memcpy(record->comm, comm, len);
 	return 0;
 }
 
