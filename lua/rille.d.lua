@@ -239,6 +239,12 @@ function engine:load(what, params) end
 ---@return rille.session
 function engine:load_string(text, params, name) end
 
+---What session:emit("object") gave, here or on another machine: attaching needs no compiler then.
+---@param bytes string
+---@param params? table<string, boolean|integer|string|(integer|string)[]>
+---@return rille.session
+function engine:load_object(bytes, params) end
+
 ---Readable when there is something to dispatch.
 ---@return integer
 function engine:fd() end
@@ -346,6 +352,15 @@ function session:attach() end
 ---@param reason? string
 ---@return rille.session
 function session:stop(reason) end
+
+---Outputs that tell a state ("open", "open-jsonl") tell it now; the trace goes on.
+---@param reason? string
+---@return rille.session
+function session:report(reason) end
+
+---Instead of attaching: what such outputs can see of the targets from outside, once.
+---@return rille.session
+function session:snapshot() end
 
 ---Why the trace ended, nil while it has not.
 ---@return string?

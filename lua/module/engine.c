@@ -241,6 +241,17 @@ static int engine_load_string(lua_State *L)
 	return loaded(L, session, e, 3);
 }
 
+/* engine:load_object(bytes [, params]): what session:emit("object") gave, here or elsewhere; attaching needs no compiler. */
+static int engine_load_object(lua_State *L)
+{
+	size_t len;
+	engine_check(L, 1);
+	lua_settop(L, 3);
+	const char *bytes = luaL_checklstring(L, 2, &len);
+	struct session *session = session_push(L, 1);
+	return loaded(L, session, rille_load_object(session->r, bytes, len), 3);
+}
+
 /* --- the loop --- */
 
 static int engine_fd(lua_State *L)
@@ -477,10 +488,10 @@ static int engine_tostring(lua_State *L)
 void engine_open(lua_State *L)
 {
 	static const luaL_Reg methods[] = {{"load", engine_load}, {"load_string", engine_load_string},
-	        {"fd", engine_fd}, {"pollfd", engine_fd}, {"getfd", engine_fd}, {"events", engine_events},
-	        {"timeout", engine_timeout}, {"dirty", engine_dirty}, {"dispatch", engine_dispatch},
-	        {"recipes", engine_recipes}, {"probes", engine_probes}, {"arguments", engine_arguments},
-	        {"doctor", engine_doctor}, {"close", engine_close}, {NULL, NULL}};
+	        {"load_object", engine_load_object}, {"fd", engine_fd}, {"pollfd", engine_fd}, {"getfd", engine_fd},
+	        {"events", engine_events}, {"timeout", engine_timeout}, {"dirty", engine_dirty},
+	        {"dispatch", engine_dispatch}, {"recipes", engine_recipes}, {"probes", engine_probes},
+	        {"arguments", engine_arguments}, {"doctor", engine_doctor}, {"close", engine_close}, {NULL, NULL}};
 	static const luaL_Reg metamethods[] = {
 	        {"__gc", engine_gc}, {"__close", engine_close}, {"__tostring", engine_tostring}, {NULL, NULL}};
 	luaL_newmetatable(L, ENGINE);

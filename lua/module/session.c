@@ -360,6 +360,22 @@ static int session_stop(lua_State *L)
 	return 1;
 }
 
+/* session:report([reason]): has the outputs that tell a state tell it now. */
+static int session_report(lua_State *L)
+{
+	struct session *session = session_check(L, 1);
+	return done(L, session, rille_report(session->r, luaL_optstring(L, 2, NULL)));
+}
+
+/* session:snapshot(): instead of attaching, what such outputs can see from outside, once. */
+static int session_snapshot(lua_State *L)
+{
+	struct session *session = session_check(L, 1);
+	int e = rille_snapshot(session->r);
+	session->stopped |= e == 0;
+	return done(L, session, e);
+}
+
 /* session:over(): why the trace ended, nil while it has not. */
 static int session_over(lua_State *L)
 {
@@ -449,9 +465,10 @@ void session_open(lua_State *L)
 	        {"target_pid", session_target_pid}, {"target_comm", session_target_comm},
 	        {"target_uid", session_target_uid}, {"add_output", session_add_output}, {"on_event", session_on_event},
 	        {"params", session_params}, {"summary", session_summary}, {"check", session_check_method},
-	        {"emit", session_emit}, {"attach", session_attach}, {"stop", session_stop}, {"over", session_over},
-	        {"stats", session_stats}, {"phases", session_phases}, {"mechanisms", session_mechanisms},
-	        {"close", session_close_method}, {NULL, NULL}};
+	        {"emit", session_emit}, {"attach", session_attach}, {"stop", session_stop}, {"report", session_report},
+	        {"snapshot", session_snapshot}, {"over", session_over}, {"stats", session_stats},
+	        {"phases", session_phases}, {"mechanisms", session_mechanisms}, {"close", session_close_method},
+	        {NULL, NULL}};
 	static const luaL_Reg metamethods[] = {{"__gc", session_gc}, {"__close", session_close_method},
 	        {"__tostring", session_tostring}, {NULL, NULL}};
 	luaL_newmetatable(L, SESSION);

@@ -549,6 +549,36 @@ class Module(unittest.TestCase):
           assert(not pcalled and err.tag == "unknown-probe", tostring(err))
         """)
 
+    def test_objects(self):
+        """An object made here is attached where there is no compiler, with the events of what it was made of."""
+        results = self.lua("""
+          local bytes = rille.open():load("socketpair"):emit("object")
+          local e = rille.open { compiler = "/nonexistent/rille-cc", cache_dir = "" }
+          assert(not pcall(function() e:load("socketpair"):attach() end))
+          local s = e:load_object(bytes, { type = "dgram" }):target_pid(pid)
+          s:on_event(function(ev) print(ev.pid, ev.fds[1], ev.fds[2], ev.inodes[1], ev.inodes[2]) end)
+          s:attach()
+          ready()
+          while e:dispatch() do end
+          local ok, err = pcall(e.load_object, e, "\\127ELF nonsense")
+          assert(not ok and err.tag:find("object"), tostring(err))
+        """.replace("\\\\", "\\"))
+        for out, said in results.values():
+            self.assertEqual(out.replace("\t", " ").splitlines(), said.splitlines()[1:])
+
+    def test_report(self):
+        """A report in the middle of a trace, and a snapshot without one."""
+        results = self.lua("""
+          local e = rille.open {}
+          local s = e:load("fds"):target_pid(pid):add_output("open-jsonl", io.stdout):attach()
+          s:report("now")
+          s:stop()
+          local t = e:load("fds"):target_pid(pid):add_output("open-jsonl", io.stdout):snapshot()
+          assert(not pcall(t.attach, t))
+        """)
+        for out, _ in results.values():
+            self.assertGreaterEqual(len(rille.records(out)), 3)
+
     # --- what is shipped ---
 
     def test_other_luas(self):
