@@ -4,7 +4,7 @@
 	((u64)(a) | (u64)(b) << 8 | (u64)(c) << 16 | (u64)(d) << 24 | (u64)(e) << 32 | (u64)(f) << 40 |                 \
 	        (u64)(g) << 48 | (u64)(h) << 56)
 
-static __attribute__((noinline)) s64 anonymous_kind(u64 name)
+INLINE s64 anonymous_kind(u64 name)
 {
 	switch (name) {
 	case NAME8('[', 'e', 'v', 'e', 'n', 't', 'p', 'o'):
@@ -47,7 +47,7 @@ INLINE bool is_memfd(u64 dentry, u64 name)
 	       FETCH(AT(u64, dentry, OFF_dentry__d_parent)) == dentry;
 }
 
-static __attribute__((noinline)) s64 kind_by_name(u64 file, u64 inode)
+INLINE s64 kind_by_name(u64 file, u64 inode)
 {
 	enum {
 		ANON_INODE_FS = 0x09041934,
@@ -72,16 +72,14 @@ static __attribute__((noinline)) s64 kind_by_name(u64 file, u64 inode)
 	return is_memfd(dentry, name) ? KIND_MEMFD : KIND_FILE;
 }
 
-INLINE s64 file_kind(bool *ok, u64 file)
+/* -1: nothing is there. A function that is not static is verified once, however many call it. */
+__attribute__((noinline)) s64 rille_file_kind(u64 file)
 {
 	enum { S_IFMT = 0170000 };
-	u64 inode = 0;
+	u64 inode = FETCH(AT(u64, file, OFF_file__f_inode));
 	u16 mode = 0;
-	if (!file || bpf_probe_read_kernel(&inode, sizeof(inode), (const void *)(file + OFF_file__f_inode)) ||
-	        bpf_probe_read_kernel(&mode, sizeof(mode), (const void *)(inode + OFF_inode__i_mode))) {
-		*ok = false;
-		return 0;
-	}
+	if (bpf_probe_read_kernel(&mode, sizeof(mode), (const void *)(inode + OFF_inode__i_mode)))
+		return -1;
 	switch (mode & S_IFMT) {
 	case 0140000:
 		return KIND_SOCKET;
@@ -96,4 +94,12 @@ INLINE s64 file_kind(bool *ok, u64 file)
 		return KIND_SYMLINK;
 	}
 	return kind_by_name(file, inode);
+}
+
+INLINE s64 file_kind(bool *ok, u64 file)
+{
+	s64 kind = rille_file_kind(file);
+	if (kind < 0)
+		*ok = false;
+	return kind;
 }

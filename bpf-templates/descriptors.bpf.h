@@ -19,7 +19,7 @@ SHARED u64 file_of(bool *ok, struct task_struct *task, s64 fd)
 	return file;
 }
 
-INLINE u64 file_inode(bool *ok, u64 file)
+SHARED u64 file_inode(bool *ok, u64 file)
 {
 	u64 inode = 0, number = 0;
 	bpf_probe_read_kernel(&inode, sizeof(inode), (const void *)(file + OFF_file__f_inode));

@@ -52,7 +52,7 @@ INLINE void copy_anchor(u64 *to, u32 tid)
 }
 
 /* Fills `to` and the stack's bytes behind it: how many bytes follow. */
-SHARED u32 copy_stack(struct rille_ustack *to, char *bytes, struct task_struct *task, struct pt_regs *regs, u64 id,
+INLINE u32 copy_stack(struct rille_ustack *to, char *bytes, struct task_struct *task, struct pt_regs *regs, u64 id,
         u32 room)
 {
 	copy_registers(to->regs, regs);
@@ -62,15 +62,15 @@ SHARED u32 copy_stack(struct rille_ustack *to, char *bytes, struct task_struct *
 	to->end = stack_end(task, sp, to->tls, room);
 	u64 used = to->end > sp ? to->end - sp : room;
 	u32 want = used < room ? (u32)used : room;
-	HIDE(want);
-	if (want > room)
-		want = room;
+	HIDE(want); /* it is at most `room`, but the verifier wants to see that it is less than there is */
+	if (want > STACK_ROOM)
+		want = STACK_ROOM;
 	to->holes = 0;
 	/* A part of the stack has never been touched, as a caller's big buffer may be, or is swapped out. */
 	if (unlikely(bpf_probe_read_user(bytes, want, (const void *)sp))) {
 		want = copy_pieces(bytes, sp, want, &to->holes);
-		if (want > room)
-			want = room;
+		if (want > STACK_ROOM)
+			want = STACK_ROOM;
 	}
 	to->got = want;
 	to->room = (want + 7) & ~7u;

@@ -260,9 +260,9 @@ static int check_scm_fds(struct typer *t, struct expr *call)
 static const struct function functions[] = {
         {"buf", "buf(address, length[, most])", 2, 3, check_buf, emit_buf, .reads_user = true},
         {"fd_family", "fd_family(descriptor)", 1, 1, check_of_file, emit_fd_family, 2, false},
-        {"fd_file", "fd_file(descriptor)", 1, 1, check_file, emit_fd_file, 8, false},
+        {"fd_file", "fd_file(descriptor)", 1, 1, check_file, emit_fd_file, 8, false, .each = "each_file"},
         {"fd_flags", "fd_flags(descriptor)", 1, 1, check_descriptor, emit_fd_flags, 4, false},
-        {"fd_inode", "fd_inode(descriptor)", 1, 1, check_of_file, emit_fd_inode, 8, false},
+        {"fd_inode", "fd_inode(descriptor)", 1, 1, check_of_file, emit_fd_inode, 8, false, .each = "each_inode"},
         {"fd_kind", "fd_kind(descriptor)", 1, 1, check_of_file, emit_fd_kind, 1, false},
         {"fd_path", "fd_path(descriptor)", 1, 1, check_path, emit_fd_path},
         {"has", "has(number)", 1, 1, check_has, emit_has},

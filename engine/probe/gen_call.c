@@ -130,7 +130,7 @@ void emit_fd_kind(struct emit *em, const struct expr *call)
 void emit_fd_flags(struct emit *em, const struct expr *call)
 {
 	gen_need(em->gen, PIECE_FLAGS);
-	add(em, "fd_flags(&ok, task, (s64)");
+	add(em, "fd_flags(&ok, (s64)");
 	emit_expr(em, call->args[0]);
 	add(em, ")");
 }

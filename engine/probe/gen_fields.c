@@ -253,14 +253,29 @@ static void emit_array_element(struct emit *em, const struct expr_tree *tree, si
 static void emit_array_loop(struct emit *em, const struct expr_tree *tree, size_t i)
 {
 	em->element = ELEMENT_LOOP;
-	text_printf(em->out, "\trec->bits_%zu = 0;\n\tfor (u32 el = 0; el < %u; el++)\n", i,
+	text_printf(em->out,
+	        "\trec->bits_%zu = 0;\n#pragma clang loop unroll(disable)\n\tfor (u32 el = 0; el < %u; el++)\n", i,
 	        em->build->schema->fields[i].count);
 	emit_array_element(em, tree, i);
-	text_printf(em->out,
-	        "\t\t*(volatile u64 *)&rec->bits_%zu |= (u64)ok << el;\n\t}\n"
-	        "\tu64 bits%zu = *(volatile u64 *)&rec->bits_%zu;\n\tbool has%zu = bits%zu != 0;\n",
-	        i, i, i, i, i);
+	text_printf(em->out, "\t\t*(volatile u64 *)&rec->bits_%zu |= (u64)ok << el;\n\t}\n", i);
 	em->element = ELEMENT_NONE;
+}
+
+/* What many descriptors stand for, if that is all that is asked: not even a loop here. */
+static bool emit_each(struct emit *em, const struct expr_tree *tree, size_t i)
+{
+	const struct expr *call = tree->root;
+	size_t n;
+	const char *each = call->op == EXPR_CALL ? function_table(&n)[call->function].each : NULL;
+	if (!each || call->args[0]->op != EXPR_FIELD || !call->args[0]->type.varies)
+		return false;
+	const struct field_schema *fields = em->build->schema->fields;
+	size_t from = call->args[0]->index;
+	gen_need(em->gen, PIECE_DESCRIPTORS);
+	gen_need(em->gen, PIECE_EACH);
+	text_printf(em->out, "\trec->bits_%zu = %s(task, rec->f_%s, bits%zu, rec->f_%s);\n", i, each, fields[from].name,
+	        from, fields[i].name);
+	return true;
 }
 
 /* Element by element; the array is there if one of them is. */
@@ -269,7 +284,11 @@ static void emit_array_field(struct emit *em, const struct expr_tree *tree, size
 	enum { UNROLLED = 4 };
 	const struct field_schema *field = &em->build->schema->fields[i];
 	if (field->element_bits && field->count > UNROLLED) {
-		emit_array_loop(em, tree, i);
+		if (!emit_each(em, tree, i))
+			emit_array_loop(em, tree, i);
+		text_printf(em->out,
+		        "\tu64 bits%zu = *(volatile u64 *)&rec->bits_%zu;\n\tbool has%zu = bits%zu != 0;\n", i, i, i,
+		        i);
 		return;
 	}
 	text_printf(em->out, "\tu64 bits%zu = 0;\n", i);

@@ -144,12 +144,17 @@ static void emit_begin(struct build *b, struct text *out)
 	emit_locals(b, out, b->args_used, b->uses_comm);
 }
 
+static const char *scratch_room(const struct build *b)
+{
+	return b->schema->kind == PROBE_SYSCALL ? "SCRATCH_SYSCALL" : "SCRATCH_TRACEPOINT";
+}
+
 static void emit_scratch(struct build *b, struct text *out)
 {
 	text_printf(out,
 	        "\tstruct rille_p" UNIT
 	        " *rec = scratch(%s);\n\tif (!rec) {\n\t\tstats->lost_ring++;\n\t\treturn;\n\t}\n",
-	        b->schema->kind == PROBE_SYSCALL ? "SCRATCH_SYSCALL" : "SCRATCH_TRACEPOINT");
+	        scratch_room(b));
 }
 
 static void emit_passed(struct text *out)
@@ -166,9 +171,9 @@ static void emit_stacks(struct build *b, struct text *out)
 		return;
 	text_printf(out,
 	        "\tu32 without = without_user_side(task, regs);\n\tif (!without)\n"
-	        "\t\tsize = %u + copy_stack(&rec->ustack, rec->stack, task, regs, id, %u);\n"
+	        "\t\tsize = %u + COPY_STACK(rec, %s, %u);\n"
 	        "\trec->head.flags |= without ? without : RILLE_REC_USTACK;\n",
-	        b->schema->size, b->schema->max_bytes);
+	        b->schema->size, scratch_room(b), b->schema->max_bytes);
 }
 
 static void emit_send(struct build *b, struct text *out)

@@ -33,6 +33,8 @@ static const struct {
         [PIECE_STACK_END_NONE] = {"stack_end_none.bpf.h"},
         [PIECE_USER_STACK] = {"user_stack.bpf.h", "task_struct.mm mm_struct.start_stack task_struct.thread "
                                                   "thread_struct.fsbase task_struct.flags"},
+        [PIECE_STACK_INLINE] = {"stack_inline.bpf.h"},
+        [PIECE_STACK_SHARED] = {"stack_shared.bpf.h"},
         [PIECE_KERNEL_STACK] = {"kernel_stack.bpf.h"},
         [PIECE_TARGETS] = {"targets.bpf.h", "task_struct.signal signal_struct.live"},
         [PIECE_FOLLOW] = {"follow.bpf.h"},
@@ -59,6 +61,10 @@ static const struct {
         [PIECE_PATH_GET] = {"path_get.bpf.h"},
         [PIECE_NS_PID] = {"ns_pid.bpf.h",
                 "task_struct.group_leader task_struct.thread_pid pid.level pid.numbers upid.nr"},
+        [PIECE_EACH] = {"each.bpf.h"},
+        [PIECE_EACH_LOOP] = {"each_loop.bpf.h"},
+        [PIECE_EACH_STEPS] = {"each_steps.bpf.h"},
+        [PIECE_EACH_GET] = {"each_get.bpf.h"},
         [PIECE_SCM] = {"scm.bpf.h"},
         [PIECE_SCM_LOOP] = {"scm_loop.bpf.h"},
         [PIECE_SCM_STEPS] = {"scm_steps.bpf.h"},
@@ -157,8 +163,14 @@ static void complete_pieces(struct gen *gen)
 	gen_need(gen, PIECE_REGS);
 	gen_need(gen, gen->features & FEATURE_TASK_BTF ? PIECE_LOAD_BTF : PIECE_LOAD_PROBE);
 	gen_need(gen, gen->features & FEATURE_TASK_REGS ? PIECE_REGS_HELPER : PIECE_REGS_STACK);
-	if (gen->pieces >> PIECE_USER_STACK & 1)
+	if (gen->pieces >> PIECE_USER_STACK & 1) {
 		gen_need(gen, gen->features & FEATURE_FIND_VMA ? PIECE_STACK_END_VMA : PIECE_STACK_END_NONE);
+		gen_need(gen, gen->nunits <= INLINE_UNITS ? PIECE_STACK_INLINE : PIECE_STACK_SHARED);
+	}
+	if (gen->pieces >> PIECE_EACH & 1) {
+		gen_need(gen, gen->features & FEATURE_FIND_VMA ? PIECE_EACH_LOOP : PIECE_EACH_STEPS);
+		gen_need(gen, PIECE_EACH_GET);
+	}
 	if (gen->pieces >> PIECE_SCM & 1) {
 		gen_need(gen, gen->features & FEATURE_FIND_VMA ? PIECE_SCM_LOOP : PIECE_SCM_STEPS);
 		gen_need(gen, PIECE_SCM_GET);
@@ -234,6 +246,8 @@ static void add_relocation(struct gen *gen, struct text *out, const struct offse
 	if (r == 0) {
 		type = kind_in_c(gen, &member.type);
 		array = member.type.kind == KTYPE_ARRAY ? "[1]" : "";
+	} else if (r != -ENOENT) { /* of an older kernel, which has no such member, the kind is not known */
+		gen_fail(gen, r);
 	}
 	size_t n = (size_t)(o - gen->offsets);
 	text_printf(out, "struct %s___rille%zu {\n\t%s %s%s;\n} __attribute__((preserve_access_index));\n",
@@ -246,8 +260,6 @@ static void add_offsets(struct gen *gen, struct text *out)
 {
 	for (size_t i = 0; i < gen->noffsets; i++) {
 		if (gen->options->portable)
-	} else if (r != -ENOENT) { /* of an older kernel, which has no such member, the kind is not known */
-		gen_fail(gen, r);
 			add_relocation(gen, out, &gen->offsets[i]);
 		else
 			text_printf(out, "#define %s %u\n", gen->offsets[i].macro, gen->offsets[i].value);

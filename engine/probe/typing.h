@@ -106,6 +106,7 @@ struct function {
 	bool is_signed;
 	bool reads_user;                                           /* memory of the process */
 	void (*block)(struct emit *emit, const struct expr *call); /* an array as a field of its own: as a whole */
+	const char *each; /* of many descriptors at once: in bpf-templates/each_get.bpf.h */
 };
 
 const struct function *function_table(size_t *ret_n);

@@ -25,6 +25,7 @@ TWINS = {
     "entries_hash": "entries_task",
     "path_steps": "path_loop",
     "scm_steps": "scm_loop",
+    "each_steps": "each_loop",
 }
 
 

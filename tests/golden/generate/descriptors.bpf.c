@@ -82,6 +82,12 @@ struct rille_scratch {
 
 /* bpf-templates: descriptor_kind */
 
+/* bpf-templates: each */
+
+/* bpf-templates: each_loop */
+
+/* bpf-templates: each_get */
+
 /* bpf-templates: scm */
 
 /* bpf-templates: scm_loop */
@@ -193,7 +199,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 		bool ok = true;
 		v4 =
 #line 13 "descriptors.lua"
-		fd_flags(&ok, task, (s64)({ ok = ok && has0; v0; }));
+		fd_flags(&ok, (s64)({ ok = ok && has0; v0; }));
 #line N "rille.bpf.c"
 		has4 = ok;
 	}
@@ -255,17 +261,7 @@ UNIT_FUNCTION void probe_1(u64 *ctx, struct task_struct *task, struct pt_regs *r
 	bits0 = *(volatile u64 *)&rec->bits_0;
 	present |= (u64)has0 << 0;
 	HIDE(present);
-	rec->bits_1 = 0;
-	for (u32 el = 0; el < 32; el++)
-	{
-		bool ok = true;
-		u64 v =
-#line 19 "descriptors.lua"
-		file_of(&ok, task, (s64)({ ok = ok && has0 && (bits0 >> el & 1); (s64)rec->f_fds[el]; }));
-#line N "rille.bpf.c"
-		rec->f_files[el] = v;
-		*(volatile u64 *)&rec->bits_1 |= (u64)ok << el;
-	}
+	rec->bits_1 = each_file(task, rec->f_fds, bits0, rec->f_files);
 	u64 bits1 = *(volatile u64 *)&rec->bits_1;
 	bool has1 = bits1 != 0;
 	present |= (u64)has1 << 1;

@@ -67,6 +67,8 @@ struct rille_scratch {
 
 /* bpf-templates: user_stack */
 
+/* bpf-templates: stack_inline */
+
 /* bpf-templates: kernel_stack */
 
 /* bpf-templates: user_memory */
@@ -171,7 +173,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 	rec->head.flags |= copy_kernel_stack(ctx, &rec->kstack, rec->kframes, sizeof(rec->kframes));
 	u32 without = without_user_side(task, regs);
 	if (!without)
-		size = 1448 + copy_stack(&rec->ustack, rec->stack, task, regs, id, 32768);
+		size = 1448 + COPY_STACK(rec, SCRATCH_SYSCALL, 32768);
 	rec->head.flags |= without ? without : RILLE_REC_USTACK;
 	rec->head.present = present;
 	rec->head.size = size;
