@@ -183,6 +183,7 @@ static void add_value(struct csv *csv, struct text *out, const struct column *co
 	} else if (value->kind == VALUE_SOCKADDR) {
 		text_reset(&csv->value);
 		sockaddr_text(&csv->value, value->data, value->len);
+		out->failed |= csv->value.failed;
 		add_cell(out, text_str(&csv->value), csv->value.len);
 	} else {
 		add_json_cell(csv, out, column, value);

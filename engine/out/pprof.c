@@ -110,6 +110,7 @@ static void add_stack(struct pprof *pprof, struct text *out, const struct stack 
 		return;
 	struct text end = {0};
 	text_printf(&end, "[incomplete: %s]", stack_end_name(stack->end));
+	out->failed |= end.failed;
 	add_location(pprof, out, text_str(&end), end.len, "", 0);
 	text_fini(&end);
 }

@@ -188,6 +188,10 @@ int kernel_load(
 		return r;
 	}
 	describe(kernel);
+	if (text_failed(&kernel->mechanisms)) {
+		kernel_free(kernel);
+		return err_nomem(err);
+	}
 	*ret = kernel;
 	return 0;
 }

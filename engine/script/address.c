@@ -79,7 +79,7 @@ void address_push(lua_State *L, const uint8_t *data, size_t len)
 	lua_createtable(L, 0, 4);
 	text_reset(text);
 	sockaddr_text(text, data, len);
-	lua_pushlstring(L, text_str(text), text->len);
+	scratch_push(L);
 	lua_setfield(L, -2, "text");
 	if (len >= sizeof(family)) {
 		memcpy(&family, data, sizeof(family));

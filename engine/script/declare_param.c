@@ -64,6 +64,8 @@ static int read_default(
 	}
 	r = lua_istable(d->L, -1) ? add_values(d, node, table) : add_value(d, node, table);
 	lua_pop(d->L, 1);
+	if (r == 0 && text_failed(typed))
+		r = err_nomem(d->err);
 	if (r == 0 && strlen(text_str(typed)) != typed->len)
 		r = err_at(d->err, table_place(d, node, table), "bad-type", "`default` has a zero byte in it");
 	if (r < 0)

@@ -24,7 +24,7 @@ static void set_text(lua_State *L, const char *key, const char *value)
 		struct text *clean = &script_of(L)->scratch;
 		text_reset(clean);
 		text_add_clean(clean, value, strlen(value));
-		lua_pushlstring(L, text_str(clean), clean->len);
+		scratch_push(L);
 	}
 	lua_setfield(L, -2, key);
 }

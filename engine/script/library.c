@@ -32,13 +32,21 @@ static int make_unsigned(lua_State *L)
 	return 1;
 }
 
+void scratch_push(lua_State *L)
+{
+	const struct text *text = &script_of(L)->scratch;
+	if (text_failed(text))
+		sandbox_raise(L, "not enough memory");
+	lua_pushlstring(L, text_str(text), text->len);
+}
+
 static int unsigned_tostring(lua_State *L)
 {
 	const uint64_t *big = luaL_checkudata(L, 1, UNSIGNED);
 	struct text *text = &script_of(L)->scratch;
 	text_reset(text);
 	text_addu(text, *big);
-	lua_pushlstring(L, text_str(text), text->len);
+	scratch_push(L);
 	return 1;
 }
 
@@ -125,7 +133,7 @@ static int format_value(lua_State *L)
 	struct text *text = &script_of(L)->scratch;
 	text_reset(text);
 	decode(decoder, value, text);
-	lua_pushlstring(L, text_str(text), text->len);
+	scratch_push(L);
 	return 1;
 }
 
@@ -148,7 +156,7 @@ static int format_time(lua_State *L)
 	struct text *text = &script_of(L)->scratch;
 	text_reset(text);
 	timestamp_iso(&stamp, text, ns);
-	lua_pushlstring(L, text_str(text), text->len);
+	scratch_push(L);
 	return 1;
 }
 

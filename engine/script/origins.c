@@ -226,7 +226,8 @@ static void push_hit(lua_State *L, const struct origin_hit *hit, const char *pat
 	if (hit->origin->crac) {
 		text_reset(text);
 		origin_policy(text, hit->origin, path, -1);
-		set_string(L, "crac", text_str(text));
+		scratch_push(L);
+		lua_setfield(L, -2, "crac");
 	}
 	if (hit->frame != SIZE_MAX) {
 		lua_rawgeti(L, 1, (lua_Integer)hit->frame + 1);

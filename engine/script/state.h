@@ -71,10 +71,10 @@ struct script {
 	struct script_view *views;
 	size_t nviews, views_cap;
 
-	struct origins *origins; /* the rules of rille.origins as it was; NULL: not made yet */
+	struct origins *origins;       /* the rules of rille.origins as it was; NULL: not made yet */
 	struct origins *origins_given; /* those that the outputs have: kept */
-	const void *origins_of;  /* … that table, … */
-	size_t norigins;         /* … and the number of its entries */
+	const void *origins_of;        /* … that table, … */
+	size_t norigins;               /* … and the number of its entries */
 
 	/* Of the callback at hand. */
 	int output;        /* reference of the object that callbacks call `out` */
@@ -133,6 +133,8 @@ int param_normalise(const struct spec_param *param, const char *prefix, const ch
 /* Called protected, once. */
 void library_open(lua_State *L);
 void require_open(lua_State *L);
+/* Pushes the script's scratch text; raises if it could not be written whole. */
+void scratch_push(lua_State *L);
 /* Pushes the table `rille`. */
 void library_push(lua_State *L);
 /* Pushes the text of an integer as a field with that `as` is shown. */

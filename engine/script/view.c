@@ -288,7 +288,7 @@ static void show_stack(lua_State *L, struct event *event, enum stack_sides side)
 	text_reset(text);
 	if (stack)
 		stack_text(text, stack, &style);
-	lua_pushlstring(L, text_str(text), text->len);
+	scratch_push(L);
 }
 
 static int view_show(lua_State *L)
@@ -306,7 +306,7 @@ static int view_show(lua_State *L)
 		struct text *text = &script_of(L)->scratch;
 		text_reset(text);
 		value_text(text, column, &value);
-		lua_pushlstring(L, text_str(text), text->len);
+		scratch_push(L);
 	} else if (number == -1 - BUILTIN_USTACK || number == -1 - BUILTIN_KSTACK) {
 		show_stack(L, event, number == -1 - BUILTIN_USTACK ? STACK_USER : STACK_KERNEL);
 	} else {
