@@ -12,7 +12,7 @@
 /* Where one probe keeps what: a field's number and one, 0 = has none. */
 struct open_fields {
 	uint8_t op, fd, from, inode, file, child, shared, first, last, flags, path, addr, kind, family, type, cloexec;
-	uint8_t req, ring, user_data;
+	uint8_t req, ring, user_data, count;
 	const char *call; /* behind the probe's last colon */
 };
 
@@ -25,8 +25,8 @@ static void take(struct open_fields *ret, const char *name, uint8_t number)
 	        {"inode", &ret->inode}, {"inodes", &ret->inode}, {"file", &ret->file}, {"files", &ret->file},
 	        {"child", &ret->child}, {"shared", &ret->shared}, {"first", &ret->first}, {"last", &ret->last},
 	        {"flags", &ret->flags}, {"path", &ret->path}, {"addr", &ret->addr}, {"kind", &ret->kind},
-	        {"cloexec", &ret->cloexec}, {"req", &ret->req}, {"ring", &ret->ring}, {"user_data", &ret->user_data},
-	        {"family", &ret->family}, {"type", &ret->type}};
+	        {"cloexec", &ret->cloexec}, {"count", &ret->count}, {"req", &ret->req}, {"ring", &ret->ring},
+	        {"user_data", &ret->user_data}, {"family", &ret->family}, {"type", &ret->type}};
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (strcmp(known[i].name, name) == 0)
 			*known[i].number = number;
@@ -162,6 +162,7 @@ bool open_fact_read(const struct open_table *table, const struct event *event, s
 	ret->flags = read_int(event, fields->flags, &flag) ? (uint64_t)flag : 0;
 	ret->has_cloexec = read_int(event, fields->cloexec, &flag);
 	ret->cloexec = ret->has_cloexec && flag;
+	ret->received = ret->op == OP_DUP && fields->count && read_int(event, fields->count, &flag);
 	ret->req = read_int(event, fields->req, &flag) ? (uint64_t)flag : 0;
 	ret->ring = read_int(event, fields->ring, &flag) ? (uint64_t)flag : 0;
 	ret->user_data = read_int(event, fields->user_data, &flag) ? (uint64_t)flag : 0;

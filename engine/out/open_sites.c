@@ -104,6 +104,21 @@ struct open_maker *open_maker_new(struct open_table *table, struct event *event)
 	return maker;
 }
 
+struct open_maker *open_maker_again(const struct open_maker *maker, const struct event *event)
+{
+	struct open_maker *copy = malloc(sizeof(*copy));
+	if (!copy)
+		return NULL;
+	*copy = *maker;
+	copy->refs = 1;
+	copy->probe = event->probe;
+	copy->nsecs = event->record->nsecs;
+	copy->wall_nsecs = event->wall_nsecs;
+	if (copy->site)
+		copy->site->uses++;
+	return copy;
+}
+
 struct open_maker *open_maker_ref(struct open_maker *maker)
 {
 	if (maker)

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <utlist.h>
 
-enum { MAX_SUBMITS = 65536, MAX_SLOTS = 4 << 20, MAX_ENDED = 4096, MAX_ENDED_SLOTS = 1 << 20 };
+enum { MAX_SUBMITS = 16384, MAX_SLOTS = 4 << 20, MAX_ENDED = 4096, MAX_ENDED_SLOTS = 1 << 20 };
 
 /* --- files and slots --- */
 
@@ -296,8 +296,10 @@ static struct open_file *file_of(
 	/* pidfd_getfd()'s is a number of another process. */
 	bool here = fact->has_from && strcmp(fact->call, "pidfd_getfd") != 0;
 	struct open_slot *from = here ? slot_find(process->fds, (int)fact->from) : NULL;
-	bool same = from && (!fact->inode[i] || !from->file->inode || fact->inode[i] == from->file->inode) &&
-	            (!from->file->file || !fact->file[i] || from->file->file == fact->file[i]);
+	bool same = from && (!from->file->file || !fact->file[i] || from->file->file == fact->file[i]);
+	/* Of what was open before we have stat(2)'s inode, which need not be the kernel's. */
+	if (same && !from->file->before)
+		same = !fact->inode[i] || !from->file->inode || fact->inode[i] == from->file->inode;
 	if (same) {
 		if (!from->file->inode)
 			from->file->inode = fact->inode[i];
@@ -307,10 +309,15 @@ static struct open_file *file_of(
 	return file_new(table, fact->inode[i], fact->file[i], DESCRIPTOR_UNKNOWN);
 }
 
+static bool is_completion(const struct open_fact *fact)
+{
+	return fact->req || fact->ring;
+}
+
 /* In a message, or taken out of another process. */
 static bool is_from_elsewhere(const struct open_fact *fact)
 {
-	return !fact->has_from || strcmp(fact->call, "pidfd_getfd") == 0;
+	return fact->received || strcmp(fact->call, "pidfd_getfd") == 0;
 }
 
 static void apply_dup(
@@ -453,65 +460,86 @@ static void apply_note(struct open_process *process, const struct open_fact *fac
 
 static struct open_submit_key key_of(const struct open_fact *fact)
 {
-	if (fact->req)
-		return (struct open_submit_key){.req = fact->req};
-	return (struct open_submit_key){.ring = fact->ring, .user_data = fact->user_data};
+	return (struct open_submit_key){fact->ring, fact->user_data};
 }
 
 static void submit_drop(struct open_table *table, struct open_submit *submit)
 {
-	HASH_DEL(table->submits, submit);
-	DL_DELETE(table->submits_oldest, submit);
+	HASH_DELETE(by_req, table->submits_by_req, submit);
+	if (submit->by_data.tbl)
+		HASH_DELETE(by_data, table->submits_by_data, submit);
+	DL_DELETE(table->submits, submit);
 	open_maker_unref(submit->maker);
 	free(submit);
 }
 
-static struct open_submit *submit_find(const struct open_table *table, const struct open_fact *fact)
+static struct open_submit *find_by_req(const struct open_table *table, uint64_t req)
+{
+	struct open_submit *submit;
+	HASH_FIND(by_req, table->submits_by_req, &req, sizeof(req), submit);
+	return submit;
+}
+
+static struct open_submit *find_by_data(const struct open_table *table, const struct open_fact *fact)
 {
 	struct open_submit_key key = key_of(fact);
 	struct open_submit *submit;
-	HASH_FIND(hh, table->submits, &key, sizeof(key), submit);
+	HASH_FIND(by_data, table->submits_by_data, &key, sizeof(key), submit);
 	return submit;
+}
+
+/* A completion names its request; of a request that goes on (multishot) only what the program calls it. */
+static struct open_submit *submit_find(const struct open_table *table, const struct open_fact *fact)
+{
+	return fact->req ? find_by_req(table, fact->req) : find_by_data(table, fact);
+}
+
+/* By what the program calls it, the last one of that name is found. */
+static void index_by_data(struct open_table *table, struct open_submit *submit, const struct open_fact *fact)
+{
+	struct open_submit *old = find_by_data(table, fact);
+	if (old) {
+		HASH_DELETE(by_data, table->submits_by_data, old);
+		old->by_data.tbl = NULL;
+	}
+	HASH_ADD(by_data, table->submits_by_data, key, sizeof(submit->key), submit);
 }
 
 /* One that fails has no completion that we see: the oldest makes room. */
 static void apply_submit(struct open_table *table, const struct open_fact *fact, struct event *event)
 {
-	struct open_submit *submit = submit_find(table, fact);
+	struct open_submit *submit = find_by_req(table, fact->req);
 	if (submit)
 		submit_drop(table, submit);
-	if (HASH_COUNT(table->submits) >= MAX_SUBMITS)
-		submit_drop(table, table->submits_oldest);
+	if (HASH_CNT(by_req, table->submits_by_req) >= MAX_SUBMITS)
+		submit_drop(table, table->submits);
 	submit = calloc(1, sizeof(*submit));
 	struct open_maker *maker = submit ? open_maker_new(table, event) : NULL;
-	if (!maker) {
+	if (submit) {
+		submit->req = fact->req;
+		submit->key = key_of(fact);
+		submit->maker = maker;
+	}
+	if (maker)
+		HASH_ADD(by_req, table->submits_by_req, req, sizeof(submit->req), submit);
+	if (!maker || !submit->by_req.tbl) {
+		open_maker_unref(maker);
 		free(submit);
 		table->dropped++;
 		return;
 	}
-	submit->key = key_of(fact);
-	submit->maker = maker;
-	HASH_ADD(hh, table->submits, key, sizeof(submit->key), submit);
-	if (submit->hh.tbl) {
-		DL_APPEND(table->submits_oldest, submit);
-	} else {
-		open_maker_unref(maker);
-		free(submit);
-	}
+	DL_APPEND(table->submits, submit);
+	index_by_data(table, submit, fact);
 }
 
-/* Who made what the event tells: its own thread, or who submitted it. The caller has a reference. */
+/* Who made what the event tells: its own thread, or who submitted it (and may have asked for many, so that it stays). The
+ * caller has a reference. */
 static struct open_maker *maker_of(struct open_table *table, const struct open_fact *fact, struct event *event)
 {
-	struct open_submit *submit = fact->req || fact->ring ? submit_find(table, fact) : NULL;
+	struct open_submit *submit = is_completion(fact) ? submit_find(table, fact) : NULL;
 	if (!submit)
 		return open_maker_new(table, event);
-	struct open_maker *maker = open_maker_ref(submit->maker);
-	maker->probe = event->probe;
-	maker->nsecs = event->record->nsecs;
-	maker->wall_nsecs = event->wall_nsecs;
-	submit_drop(table, submit);
-	return maker;
+	return open_maker_again(submit->maker, event);
 }
 
 static void apply_made(
@@ -610,8 +638,8 @@ void open_table_fini(struct open_table *table)
 	open_table_forget_ended(table);
 	HASH_ITER (hh, table->processes, process, next)
 		process_forget(table, process);
-	while (table->submits_oldest)
-		submit_drop(table, table->submits_oldest);
+	while (table->submits)
+		submit_drop(table, table->submits);
 	for (size_t i = 0; i < OPEN_ORPHANS; i++)
 		if (table->orphans[i])
 			file_free(table, table->orphans[i]);

@@ -80,12 +80,13 @@ struct open_process {
 
 /* An operation of io_uring on its way: who submitted it. */
 struct open_submit {
+	uint64_t req;
 	struct open_submit_key {
-		uint64_t req, ring, user_data; /* req, or, where it is 0, the other two */
+		uint64_t ring, user_data;
 	} key;
 	struct open_maker *maker;
 	struct open_submit *prev, *next; /* in order of time */
-	UT_hash_handle hh;
+	UT_hash_handle by_req, by_data;
 };
 
 /* What a process had open when it ended. */
@@ -102,7 +103,7 @@ struct open_table {
 	struct open_file *orphans[OPEN_ORPHANS];
 	size_t next_orphan;
 	struct open_site *sites;
-	struct open_submit *submits, *submits_oldest;
+	struct open_submit *submits, *submits_by_req, *submits_by_data;
 	struct open_ended *ended; /* since the last report, oldest first */
 	size_t nended, ended_cap;
 	uint64_t ended_dropped;
@@ -128,7 +129,7 @@ struct open_fact {
 	uint64_t inode[OPEN_MOST_FDS], file[OPEN_MOST_FDS];
 	int64_t from, child, first, last;
 	uint64_t req, ring, user_data; /* of io_uring */
-	bool has_from, has_child, shared, cloexec, has_cloexec;
+	bool has_from, has_child, shared, cloexec, has_cloexec, received;
 	uint16_t family, type;
 	uint64_t flags;
 	const char *call; /* "bind" */
@@ -149,6 +150,8 @@ void open_table_fini(struct open_table *table);
 
 /* open_sites.c */
 struct open_maker *open_maker_new(struct open_table *table, struct event *event);
+/* The same thread and stack for what another event completed. */
+struct open_maker *open_maker_again(const struct open_maker *maker, const struct event *event);
 struct open_maker *open_maker_ref(struct open_maker *maker);
 void open_maker_unref(struct open_maker *maker);
 void open_sites_fini(struct open_table *table);
