@@ -63,13 +63,16 @@ class Embed(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_symbols(self):
-        """The library shows the functions of rille.h and nothing else; nm is the oracle."""
+        """The library shows the functions of rille.h and nothing else, and its map lists them; nm is the oracle."""
         done = run("nm", "-D", "--defined-only", self.libdir / "librille.so")
         self.assertEqual(done.returncode, 0, done.stderr)
-        shown = {line.split()[-1] for line in done.stdout.splitlines()}
+        symbols = [line.split()[-2:] for line in done.stdout.splitlines()]
+        shown = {name.removesuffix("@@RILLE_0") for kind, name in symbols if kind != "A"}  # A: the version itself
         header = (ROOT / "engine" / "include" / "rille.h").read_text(encoding="utf-8")
         declared = set(re.findall(r"^RILLE_API\b[^(]*?\b(rille_\w+)\(", header, re.MULTILINE))
         self.assertEqual(shown, declared)
+        listed = (ROOT / "engine" / "librille.map").read_text(encoding="utf-8")
+        self.assertEqual(re.findall(r"\t(rille_\w+);", listed), sorted(declared))
 
     def test_installed_command(self):
         """The installed command finds its compiler beside it."""
