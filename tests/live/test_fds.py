@@ -6,12 +6,15 @@ them has, for every process, exactly what /proc/PID/fd has: descriptors, inodes,
 """
 
 import collections
+import ctypes
 import os
 import pathlib
 import re
 import shutil
 import stat
+import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -43,8 +46,6 @@ def kind_of(path, link, mode):
     for begin, kind in LINKS:
         if link.startswith(begin):
             return kind
-    if os.path.exists("/dev/mqueue") and link.startswith("/rille-fds-"):
-        return "MQUEUE"
     if link.startswith("/rille-fds-"):
         return "MQUEUE"
     return {stat.S_IFDIR: "DIRECTORY", stat.S_IFCHR: "DEVICE"}.get(stat.S_IFMT(mode), "FILE") if path else None
@@ -306,6 +307,90 @@ class Fds(unittest.TestCase):
         self.assertEqual(told, seen)
 
 
+def header(level, kind, data, length=None):
+    """One control message, padded."""
+    length = 16 + len(data) if length is None else length
+    return struct.pack("<Qii", length & (2**64 - 1), level, kind) + data + bytes(-len(data) % 8)
+
+
+def rights(*fds):
+    return header(1, 1, struct.pack(f"<{len(fds)}i", *fds))
+
+
+MANY = tuple(range(100, 140))
+# name → (control data, the descriptors in it)
+CONTROLS = {
+    "none": (b"", []),
+    "three": (rights(5, 6, 7), [5, 6, 7]),
+    "behind-credentials": (header(1, 2, bytes(12)) + rights(8, 9), [8, 9]),
+    "a-process-too": (rights(4) + header(1, 4, struct.pack("<i", 11)), [4, 11]),
+    "many": (rights(*MANY), list(MANY)),
+    "another-level": (header(0, 1, struct.pack("<i", 5)), []),
+    "half-a-descriptor": (header(1, 1, struct.pack("<ih", 5, 6)), [5]),
+    "no-length": (header(1, 1, struct.pack("<i", 5), 0) + rights(6), []),
+    "length-too-small": (header(1, 1, struct.pack("<i", 5), 15) + rights(6), []),
+    "length-too-big": (header(1, 1, struct.pack("<i", 5), 4096), []),
+    "length-around": (header(1, 1, struct.pack("<i", 5), -8), []),
+    "cut": (rights(5, 6)[:12], []),
+    "far": (header(1, 2, b"") * 900 + rights(3), [3]),
+    "too-far": (header(1, 2, b"") * 5000 + rights(3), []),
+}
+
+
+def fake_messages():
+    """kcmp() with an address of what looks like a received message."""
+    libc = ctypes.CDLL(None)
+    for data, _ in CONTROLS.values():
+        control = ctypes.create_string_buffer(data, len(data) or 1)
+        message = struct.pack("<QQQQQQQ", 0, 0, 0, 0, ctypes.addressof(control), len(data), 0)
+        room = ctypes.create_string_buffer(message, len(message))
+        libc.syscall(312, 0, 0, 0, ctypes.c_uint64(ctypes.addressof(room)), 0)
+    bad = struct.pack("<QQQQQQQ", 0, 0, 0, 0, 4096, 64, 0)
+    room = ctypes.create_string_buffer(bad, len(bad))
+    libc.syscall(312, 0, 0, 0, ctypes.c_uint64(ctypes.addressof(room)), 0)
+    libc.syscall(312, 0, 0, 0, ctypes.c_uint64(8), 0)
+
+
+class Messages(unittest.TestCase):
+    """scm_fds() and scm_count() find what is in control data, however odd, and end."""
+
+    maxDiff = None
+
+    def setUp(self):
+        reason = rille.why_not_trace()
+        if reason:
+            raise unittest.SkipTest(reason)
+
+    def test_control(self):
+        done = rille.run("-e", """{ "syscall:kcmp", fields = { "fds = scm_fds(idx1)", "n = scm_count(idx1)",
+            "second = scm_fds(idx1)[1]", "files = fd_file(fds)" } }""", "-q", "--format", "jsonl", "--",
+            sys.executable, __file__, "fake-messages")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        events = rille.events(done.stdout)
+        for name, event in zip([*CONTROLS, "unreadable-control", "unreadable"], events, strict=True):
+            fds = CONTROLS.get(name, (b"", []))[1]
+            self.assertEqual((event["fds"], event["n"]), (fds[:32] or None, len(fds)), name)
+            self.assertEqual(event["second"], fds[1] if len(fds) > 1 else None, name)
+
+    def test_sent(self):
+        """What was really sent: as many as a message can have, 253."""
+        code = """
+import os, socket
+a, b = socket.socketpair()
+for n in (1, 31, 32, 33, 253):
+    socket.send_fds(a, [b"x"], [1] * n)
+    print(*socket.recv_fds(b, 1, 253)[1], flush=True)
+"""
+        with tempfile.NamedTemporaryFile("r", prefix="rille-test-") as out:
+            done = rille.run("run", "fds", "-q", "-o", f"jsonl:{out.name}", "--", sys.executable, "-c", code)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            events = [event for event in rille.events(out.read()) if event["probe"] == "syscall:recvmsg"]
+        received = [list(map(int, line.split())) for line in done.stdout.splitlines()]
+        self.assertEqual([len(fds) for fds in received], [1, 31, 32, 33, 253])
+        self.assertEqual([(event["fds"], event["count"]) for event in events], [(fds[:32], len(fds)) for fds in received])
+        self.assertEqual([len(set(event["files"])) for event in events], [1] * 5)
+
+
 class Optional(unittest.TestCase):
     def setUp(self):
         reason = rille.why_not_trace()
@@ -336,4 +421,7 @@ class Optional(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    if sys.argv[1:] == ["fake-messages"]:
+        fake_messages()
+    else:
+        unittest.main()
