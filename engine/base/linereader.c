@@ -10,7 +10,8 @@ enum { PIECE = 65536 };
 
 static int make_room(struct linereader *reader)
 {
-	memmove(reader->data, reader->data + reader->start, reader->len);
+	if (reader->len)
+		memmove(reader->data, reader->data + reader->start, reader->len);
 	reader->start = 0;
 	if (reader->cap - reader->len >= PIECE)
 		return 0;
