@@ -124,6 +124,8 @@ static void render(struct text *out, struct event *event, void *user)
 		add_stack(pprof, out, kstack);
 	if (ustack)
 		add_stack(pprof, out, ustack);
+	if (!out->len) /* pprof draws no sample without a place */
+		add_location(pprof, out, event->probe->name, strlen(event->probe->name), "", 0);
 	text_add(out, pprof->labels.data, pprof->labels.len);
 }
 
