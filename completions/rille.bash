@@ -11,7 +11,7 @@ _rille_look() {
   for ((i = 1; i < cword; i++)); do
     case ${words[i]} in
     --) return 1 ;;
-    -e | --eval | -p | --pid | --container | -n | --comm | -u | --uid | -d | --duration | -o | --output | --filter | --stack | --depth | \
+    -e | --eval | -p | --pid | --container | -n | --comm | -u | --uid | -d | --duration | -o | --output | --filter | --stack | --depth | --ring | \
       --limit | --format | --top | --fields | --timestamp | --color | --ready-fd | --object) ((i++)) ;;
     -*) ;;
     *) if [ -z "$command" ]; then command=${words[i]}; elif [ -z "$script" ]; then script=${words[i]}; fi ;;
@@ -37,7 +37,7 @@ _rille_value() {
   -p | --pid) _rille_reply -W "$(ps -eo pid= 2>/dev/null)" ;;
   -n | --comm) _rille_reply -W "$(ps -eo comm= 2>/dev/null | sort -u)" ;;
   -o | --output | --object) _rille_reply -f ;;
-  -e | --eval | -d | --duration | --filter | --depth | --limit | --top | --fields | --ready-fd) COMPREPLY=() ;;
+  -e | --eval | -d | --duration | --filter | --depth | --ring | --limit | --top | --fields | --ready-fd) COMPREPLY=() ;;
   *) return 1 ;;
   esac
 }

@@ -303,7 +303,7 @@ local session = {}
 ---@return rille.session
 function session:param(name, value) end
 
----@param name "addresses"|"color"|"depth"|"fields"|"filter"|"follow"|"limit"|"signatures"|"stack"|"timestamp"|"top"|string
+---@param name "addresses"|"color"|"depth"|"fields"|"filter"|"follow"|"limit"|"ring"|"signatures"|"stack"|"timestamp"|"top"|string
 ---@param value boolean|integer|string|string[]
 ---@return rille.session
 function session:set(name, value) end

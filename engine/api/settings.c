@@ -99,6 +99,30 @@ static int set_limit(rille *r, const struct setting *setting, const char *value)
 	return e;
 }
 
+/* "64M": bytes, with K, M or G for powers of 1024. */
+static int size(rille *r, const struct setting *setting, const char *value, uint64_t most, uint64_t *ret)
+{
+	static const char units[] = "KMG";
+	char *end;
+	errno = 0;
+	*ret = strtoull(value, &end, 10);
+	const char *unit = *end ? strchr(units, *end) : NULL;
+	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+	if (end == value || end[unit ? 1 : 0] || *value == '-' || errno || *ret > most >> shift)
+		return bad_value(r, setting, value, "a size such as 512K or 64M, at most 1G");
+	*ret <<= shift;
+	return 0;
+}
+
+static int set_ring(rille *r, const struct setting *setting, const char *value)
+{
+	uint64_t bytes;
+	int e = size(r, setting, value, 1 << 30, &bytes);
+	if (e == 0)
+		session_set_ring(r->session, bytes);
+	return e;
+}
+
 static int set_fields(rille *r, const struct setting *setting, const char *value)
 {
 	size_t n = 1;
@@ -283,6 +307,7 @@ static const struct setting settings[] = {
         {"open-inode", set_open_inode},
         {"open-kind", set_open_kind},
         {"origins", set_origins},
+        {"ring", set_ring},
         {"signatures", set_signatures},
         {"stack", set_stack},
         {"timestamp", set_timestamp},

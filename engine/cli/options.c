@@ -80,6 +80,7 @@ static const struct option_spec {
         {"inode", 0, KEY_DETAIL, "N[,N]", FOR_OPEN, "only what has these inodes, the N of socket:[N]", "open-inode"},
         {"kind", 0, KEY_SET, "KIND[,KIND]", FOR_OPEN, "only these kinds: socket, pipe, file, eventpoll …", "open-kind"},
         {"limit", 0, KEY_SET, "N", FOR_OUT, "end after N events"},
+        {"ring", 0, KEY_SET, "SIZE", FOR_TRACE, "ring buffer from the kernel: 64M, at most 1G (1M; 8M with stacks)"},
         {"output", 'o', KEY_OUTPUT, "[FORMAT:]FILE", FOR_OUT | FOR_OPEN,
                 "write events there, - is standard output; %p is our pid, %t the start time; repeatable"},
         {"format", 0, KEY_FORMAT, "FORMAT", FOR_OUT,

@@ -84,10 +84,12 @@ static void say_probe(const struct rille_totals *stats)
 void say_totals(const rille *r, const struct talk *talk)
 {
 	size_t n = rille_probe_count(r), silent = 0;
+	uint64_t overrun = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct rille_totals stats = {.size = sizeof(stats)};
 		if (rille_probe_stats(r, i, &stats) < 0)
 			continue;
+		overrun += stats.lost_ring;
 		if (talk->quiet && !is_noteworthy(&stats))
 			continue;
 		if (n > 8 && !stats.seen && !talk->verbose)
@@ -97,4 +99,6 @@ void say_totals(const rille *r, const struct talk *talk)
 	}
 	if (silent)
 		say("%zu probes did not fire", silent);
+	if (overrun)
+		say("hint: a larger ring buffer (--ring 64M), a narrower --filter or no stacks lose fewer events");
 }

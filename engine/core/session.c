@@ -191,6 +191,11 @@ void session_set_uid(struct session *session, uint32_t uid)
 	session->gen_options.target_uid = true;
 }
 
+void session_set_ring(struct session *session, uint64_t bytes)
+{
+	session->ring_bytes = bytes;
+}
+
 void session_set_limit(struct session *session, uint64_t events)
 {
 	session->limit = events;
@@ -330,8 +335,9 @@ int session_stop(struct session *session, const char *reason, struct err *err)
 {
 	if (session->state != SESSION_RUNNING && session->state != SESSION_OVER)
 		return 0;
-	session_look(session);
-	int drained = loop_drain(session, err);
+	int drained = session_look(session, err);
+	if (drained == 0)
+		drained = loop_drain(session, err);
 	session->state = SESSION_STOPPED;
 	int reported = session_report_end(session, reason ? reason : session->over_reason, drained < 0 ? NULL : err);
 	kernel_detach(session->kernel);

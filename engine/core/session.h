@@ -68,6 +68,8 @@ int session_set_comm(struct session *session, const char *comm);
 int session_add_container(struct session *session, const char *name, struct err *err);
 void session_set_uid(struct session *session, uint32_t uid);
 void session_set_limit(struct session *session, uint64_t events);
+/* Bytes of the ring buffer, rounded up to what the kernel takes; 0: chosen by what the probes send. */
+void session_set_ring(struct session *session, uint64_t bytes);
 void session_set_signatures(struct session *session, bool on); /* of Java methods */
 /* Copied; the sink is opened at attach, when meta is known. */
 int session_add_sink(struct session *session, const struct sink_options *options, struct err *err);

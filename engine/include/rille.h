@@ -158,6 +158,7 @@ RILLE_API int rille_set_param(rille *r, const char *name, const char *value);
 /* Names: "filter" (expression joined to every probe's where), "stack" ("user", "kernel", "both"), "depth", "limit" (events),
  * "fields" ("fd,inode"), "color" ("yes", "no"), "timestamp" ("time", "iso", "epoch", "delta", "none"), "addresses" ("yes"),
  * "top" (places shown by the format "top", 0 = all), "follow" ("no": children of the target are not traced), "signatures" ("yes").
+ * "ring" (size of the ring buffer, "64M"; as options.ring_bytes),
  * "origins" ("yes": what stacks are about is said below them), "container" (only what runs in it, by id or name; "a,b").
  * Of the formats "open": "open-by" ("site": grouped by creation point; "fd"), "open-fd" and "open-inode" (only these, "4,7"),
  * "open-kind" ("socket,pipe"). */

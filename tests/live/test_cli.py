@@ -85,6 +85,8 @@ class Usage(unittest.TestCase):
             (["run", "socket", "--timestamp", "sundial"], ["sundial"]),
             (["run", "socket", "--depth", "many"], ["many"]),
             (["run", "socket", "--limit", "few"], ["few"]),
+            (["run", "socket", "--ring", "12x"], ["12x", "64M"]),
+            (["run", "socket", "--ring", "2G"], ["2G", "1G"]),
             (["run", "socket", "--ready-fd", "77"], ["77"]),
             (["run", "socket", "-p", "1", "--", "true"], ["exclude"]),
             (["run", "-e", GETPPID, "socket"], ["socket"]),
@@ -586,15 +588,14 @@ class Schema(Traced):
         self.assertTrue(all(event["big"] == 2**64 - 1 for event in events))
         self.assertEqual(next(r for r in records if r["type"] == "print")["text"], "end\x1b[1m")
 
-    def test_lost(self):
-        """Losses are records of their own, and the numbers add up: passed = sent + lost, and what was sent is there."""
-        script = f"input()\nfor _ in range({self.MANY}): getppid()"
-        process = subprocess.Popen([sys.executable, "-c", f"from os import getppid\n{script}"], stdin=subprocess.PIPE,
-                                   text=True)
+    def stalled(self, *options):
+        """What a tracer says that was stopped while its target made MANY calls: (what it wrote, its messages)."""
+        script = f"from os import getppid\ninput()\nfor _ in range({self.MANY}): getppid()"
+        process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, text=True)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         with tempfile.NamedTemporaryFile("r", prefix="rille-events-") as out:
-            tracer = rille.start("-e", GETPPID, "-q", "-o", f"jsonl:{out.name}", "-p", process.pid)
+            tracer = rille.start("-e", GETPPID, "-q", "-o", f"jsonl:{out.name}", "-p", process.pid, *options)
             tracer.send_signal(signal.SIGSTOP)  # nobody empties the ring
             process.stdin.write("\n")
             process.stdin.close()
@@ -602,7 +603,12 @@ class Schema(Traced):
             tracer.send_signal(signal.SIGCONT)
             _, err = tracer.communicate(timeout=60)
             self.assertEqual(tracer.returncode, 0, err)
-            records = self.check(out.read(), ["meta", "event", "lost", "end"])
+            return out.read(), err
+
+    def test_lost(self):
+        """Losses are records of their own, and the numbers add up: passed = sent + lost, and what was sent is there."""
+        out, err = self.stalled()
+        records = self.check(out, ["meta", "event", "lost", "end"])
         totals = records[-1]["probes"][0]
         self.assertEqual(totals["passed"], self.MANY)
         self.assertGreater(totals["lost_ring"], 0)
@@ -610,6 +616,12 @@ class Schema(Traced):
         self.assertEqual(sum(record["type"] == "event" for record in records), totals["sent"])
         self.assertEqual(sum(record["lost"] for record in records if record["type"] == "lost"), totals["lost_ring"])
         self.assertRegex(err, rf"lost {totals['lost_ring']} \(ring buffer full {totals['lost_ring']}\)")
+        self.assertIn("--ring", err)
+
+    def test_a_larger_ring_loses_nothing(self):
+        out, err = self.stalled("--ring", "64M")
+        totals = self.check(out, ["meta", "event", "end"])[-1]["probes"][0]
+        self.assertEqual((totals["sent"], totals["lost_ring"]), (self.MANY, 0), err)
 
 
 if __name__ == "__main__":
