@@ -164,6 +164,7 @@ void rille_free(rille *r)
 		free(r->outputs[i].path);
 	}
 	free(r->outputs);
+	crac_fini(&r->crac);
 	free(r->columns);
 	free(r->fields);
 	free(r->compiler);

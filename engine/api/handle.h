@@ -3,6 +3,7 @@
 #define RILLE_API_HANDLE_H
 
 #include "engine/core/session.h"
+#include "engine/proc/crac.h"
 #include "engine/script/script.h"
 #include "rille.h"
 
@@ -30,6 +31,7 @@ struct rille {
 	struct sink_options shared; /* columns, color, timestamp, addresses */
 	char *fields;               /* what `shared.columns` point into */
 	const char **columns;
+	struct crac_list crac; /* what `shared.open.crac` is, once set */
 	struct events *events; /* event.c; NULL: there was never a callback */
 	unsigned inside;       /* callbacks of the host's that we are in */
 	pid_t owner;           /* the process that attached; 0 = none */

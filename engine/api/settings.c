@@ -4,8 +4,10 @@
 #include "engine/proc/descriptors.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct choice {
 	const char *name;
@@ -261,6 +263,21 @@ static int set_open_inode(rille *r, const struct setting *setting, const char *v
 	return numbers(r, setting, value, UINT64_MAX, add_inode);
 }
 
+/* A file with a pasted CheckpointException, or "-". */
+static int set_open_crac(rille *r, const struct setting *setting, const char *value)
+{
+	bool standard = !strcmp(value, "-");
+	int fd = standard ? STDIN_FILENO : open(value, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return err_set(&r->err, -errno, ERR_SCRIPT, "cannot-read", "%s: %s", value, strerror(errno));
+	crac_fini(&r->crac);
+	int e = crac_read(&r->crac, fd, standard ? "standard input" : value, &r->err);
+	if (!standard)
+		close(fd);
+	r->shared.open.crac = e == 0 ? &r->crac : NULL;
+	return e;
+}
+
 static int unknown_kind(rille *r, const struct setting *setting, const char *word)
 {
 	struct nearest nearest;
@@ -303,6 +320,7 @@ static const struct setting settings[] = {
         {"follow", set_follow},
         {"limit", set_limit},
         {"open-by", set_open_by},
+        {"open-crac", set_open_crac},
         {"open-fd", set_open_fd},
         {"open-inode", set_open_inode},
         {"open-kind", set_open_kind},

@@ -78,6 +78,8 @@ static const struct option_spec {
         {"by", 0, KEY_SET, "site|fd", FOR_OPEN, "grouped by where it was made; by descriptor (the default)", "open-by"},
         {"fd", 0, KEY_DETAIL, "N[,N]", FOR_OPEN, "only these descriptors, with all that is known", "open-fd"},
         {"inode", 0, KEY_DETAIL, "N[,N]", FOR_OPEN, "only what has these inodes, the N of socket:[N]", "open-inode"},
+        {"crac", 0, KEY_SET, "FILE", FOR_OPEN,
+                "answers to each descriptor of the CheckpointException in this text; - is standard input", "open-crac"},
         {"kind", 0, KEY_SET, "KIND[,KIND]", FOR_OPEN, "only these kinds: socket, pipe, file, eventpoll …", "open-kind"},
         {"limit", 0, KEY_SET, "N", FOR_OUT, "end after N events"},
         {"ring", 0, KEY_SET, "SIZE", FOR_TRACE, "ring buffer from the kernel: 64M, at most 1G (1M; 8M with stacks)"},
@@ -507,9 +509,8 @@ static int finish_open(struct options *options, char **command)
 		return say_usage("open", "--now traces nothing: it takes -p PID, --container NAME or --all");
 	if (options->now && (options->every_ns || options->duration_ns))
 		return say_usage("open", "--now traces nothing: it has no --every and no --duration");
-	if (options->now)
-		return 0;
-	options->script = "fds";
+	if (!options->now)
+		options->script = "fds";
 	if (rille_set(options->r, "origins", "yes") < 0)
 		return say_error(options->r);
 	return rille_load_recipe(options->r, "fds") < 0 ? say_error(options->r) : 0;

@@ -112,7 +112,7 @@ static void open_write(struct sink *sink, const struct sink_end *end,
 	count_losses(&state->table, end);
 	report->number = ++state->reports;
 	open_report_join(report, &state->table, &sink->options.open, state->meta.traced);
-	if (sink->options.open.by_site)
+	if (sink->options.open.by_site && !sink->options.open.crac)
 		open_report_places(report, &state->trend);
 	if (report->failed)
 		sink->out.buffer.failed = true;

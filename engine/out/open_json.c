@@ -4,6 +4,7 @@
  * with their counts instead. A creation stack is written once a report, in a `site` record that stands before the first
  * one that refers to it by its number. Everything that came from a process goes through text_add_json(). */
 #include "engine/out/format.h"
+#include "engine/out/open_crac.h"
 #include "engine/out/open_report.h"
 #include "engine/out/origin_text.h"
 #include "engine/out/sockaddr.h"
@@ -289,12 +290,57 @@ static void add_item(struct writing *w, const struct open_item *item)
 	text_adds(w->out, "}\n");
 }
 
+/* --- answers to a CheckpointException --- */
+
+static void add_said(struct writing *w, const struct crac_item *said, enum crac_verdict verdict)
+{
+	text_printf(w->out, "{\"type\":\"crac\",\"report\":%u", w->report->number);
+	add_number(w->out, ",\"line\":", said->line);
+	add_string(w->out, ",\"verdict\":", crac_verdict_name(verdict));
+	add_string(w->out, ",\"kind\":", crac_kind_name(said->kind));
+	if (said->exception)
+		add_string(w->out, ",\"exception\":", said->exception);
+	if (said->fd >= 0)
+		add_number(w->out, ",\"fd\":", (uint64_t)said->fd);
+	if (said->inode)
+		add_number(w->out, ",\"inode\":", said->inode);
+	if (said->port >= 0)
+		add_number(w->out, ",\"port\":", (uint64_t)said->port);
+	if (said->path)
+		add_string(w->out, ",\"path\":", said->path);
+	if (said->what)
+		add_string(w->out, ",\"what\":", said->what);
+	if (said->thread)
+		add_string(w->out, ",\"thread\":", said->thread);
+	text_adds(w->out, "}\n");
+}
+
+/* Each is followed by the record of what it is now, if it is something. */
+static void add_answers(struct writing *w, const struct crac_list *list)
+{
+	struct open_crac *crac = open_crac_new(w->report);
+	for (size_t i = 0; crac && i < list->n; i++) {
+		struct crac_answer answer = open_crac_find(crac, &list->items[i]);
+		add_said(w, &list->items[i], answer.verdict);
+		if (answer.item)
+			add_item(w, answer.item);
+		writer_commit(&w->sink->out);
+	}
+	if (!crac)
+		w->sink->out.buffer.failed = true;
+	open_crac_free(crac);
+}
+
 void open_json(struct sink *sink, const struct open_report *report, const struct sink_end *end)
 {
 	const struct sink_open *what = &sink->options.open;
 	struct writing w = {
 	        .sink = sink, .out = &sink->out.buffer, .report = report, .detailed = what->nfds || what->ninodes};
 	add_report(&w, end);
+	if (what->crac) {
+		add_answers(&w, what->crac);
+		return;
+	}
 	for (size_t i = 0; what->by_site && i < report->nplaces; i++) {
 		add_place(&w, &report->places[i]);
 		writer_commit(&sink->out);

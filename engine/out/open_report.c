@@ -209,6 +209,8 @@ static bool find_origin(struct open_report *report, const struct open_table *tab
 
 static bool is_asked_for(const struct sink_open *what, const struct descriptor *descriptor)
 {
+	if (what->crac)
+		return true;
 	if (what->kinds && !(what->kinds >> descriptor->kind & 1))
 		return false;
 	if (!what->nfds && !what->ninodes)

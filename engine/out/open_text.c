@@ -12,6 +12,7 @@
  * place. By creation point it is the other way round: the place, then its descriptors, as many as fit a line. */
 #include "engine/out/format.h"
 #include "engine/out/frame_text.h"
+#include "engine/out/open_crac.h"
 #include "engine/out/open_report.h"
 #include "engine/out/origin_text.h"
 #include "engine/out/palette.h"
@@ -399,6 +400,124 @@ static void by_place(struct writing *w)
 	text_addc(w->out, '\n');
 }
 
+/* --- answers to a CheckpointException --- */
+
+static void add_said(struct writing *w, const struct crac_item *said)
+{
+	const char *what = said->what ? said->what : said->path;
+	text_printf(w->out, "%sline %zu:%s ", w->palette->process, said->line, w->palette->reset);
+	if (said->fd >= 0)
+		text_printf(w->out, "fd %d, ", said->fd);
+	text_adds(w->out, crac_kind_name(said->kind));
+	if (what) {
+		text_addc(w->out, ' ');
+		add_clean(w->out, what);
+	}
+	text_adds(w->out, said->cut ? " (the line is cut)\n" : "\n");
+	if (said->thread) {
+		text_adds(w->out, "  made by the thread ");
+		add_clean(w->out, said->thread);
+		text_adds(w->out, ", at ");
+		add_time(w, said->created * 1000000);
+		text_addc(w->out, '\n');
+	}
+}
+
+static void add_verdict(struct writing *w, const struct crac_item *said, const struct crac_answer *answer)
+{
+	switch (answer->verdict) {
+	case CRAC_OPEN:
+		break;
+	case CRAC_OTHER:
+		text_printf(w->out,
+		        "  %sfd %d is another one now%s: the text is of another run, or it was closed meanwhile\n",
+		        w->palette->warn, said->fd, w->palette->reset);
+		break;
+	case CRAC_MOVED:
+		text_printf(w->out, "  its number is fd %d now\n", answer->item->descriptor.fd);
+		break;
+	case CRAC_GONE:
+		text_printf(w->out, "  %snot open%s: of another process, or closed meanwhile\n", w->palette->warn,
+		        w->palette->reset);
+		break;
+	case CRAC_UNNAMED:
+		text_adds(w->out, said->kind == CRAC_SELECTOR ? "  its epoll and eventfd are told of as well; close "
+		                                                "its channels, or cancel their keys\n"
+		                                              : "  the text does not say which descriptor it is\n");
+		break;
+	}
+}
+
+/* What the JVM prints as the port of a socket that has none is left-over memory. */
+static void add_port(struct writing *w, const struct crac_item *said, const struct open_item *item)
+{
+	bool ip = item->socket && (item->socket->family == AF_INET || item->socket->family == AF_INET6);
+	if (said->port >= 0 && item->socket && !ip)
+		text_printf(w->out, "  the port %d in the text means nothing: a socket of %s has none\n", said->port,
+		        sockaddr_family(item->socket->family) ? sockaddr_family(item->socket->family) : "this family");
+}
+
+/* What can be done where nothing is known of the stack, and the rule where Java owns the descriptor. */
+static void add_remedy(struct writing *w, const struct crac_item *said, const struct open_item *item)
+{
+	struct origin_hit hit;
+	struct text path = {0};
+	const struct open_maker *maker = open_item_maker(item);
+	open_item_path(w->report, item, &path);
+	bool known =
+	        w->sink->origins && origins_match(w->sink->origins, maker && maker->site ? &maker->site->stack : NULL,
+	                                    path.len ? text_str(&path) : NULL, &hit);
+	if (known && hit.origin->crac && said->by_java) {
+		text_adds(w->out, "  rule for the file of -Djdk.crac.resource-policies:\n");
+		origin_text_policy(w->out, hit.origin, item->path, item->descriptor.fd, "    ");
+	} else if (!known && !maker) {
+		text_printf(w->out,
+		        "  %sadvice:%s trace it from its start to see who makes it: rille open --crac FILE -- "
+		        "COMMAND\n",
+		        w->palette->label, w->palette->reset);
+	} else if (!known) {
+		text_printf(w->out,
+		        "  %sadvice:%s close it before the checkpoint, in beforeCheckpoint() of a jdk.crac.Resource\n",
+		        w->palette->label, w->palette->reset);
+	}
+	text_fini(&path);
+}
+
+static void add_answer(struct writing *w, const struct open_crac *crac, const struct crac_item *said)
+{
+	struct crac_answer answer = open_crac_find(crac, said);
+	const struct open_item *other = open_crac_other_end(crac, said);
+	add_said(w, said);
+	add_verdict(w, said, &answer);
+	if (answer.item) {
+		add_line(w, answer.item);
+		if (other && other != answer.item)
+			add_line(w, other);
+		add_port(w, said, answer.item);
+		add_maker(w, answer.item);
+		add_remedy(w, said, answer.item);
+	}
+	text_addc(w->out, '\n');
+}
+
+static void by_crac(struct writing *w, const struct crac_list *list)
+{
+	struct open_crac *crac = open_crac_new(w->report);
+	for (size_t l = 0; l < w->report->nlisted; l++)
+		if (w->report->listed[l].shown || w->report->listed[l].err.code)
+			add_process(w, &w->report->listed[l]);
+	text_addc(w->out, '\n');
+	for (size_t i = 0; crac && i < list->n; i++) {
+		add_answer(w, crac, &list->items[i]);
+		writer_commit(&w->sink->out);
+	}
+	if (list->dropped)
+		text_printf(w->out, "%zu more descriptors in the text were left out\n", list->dropped);
+	if (!crac)
+		w->sink->out.buffer.failed = true;
+	open_crac_free(crac);
+}
+
 /* What the reader has to know to trust the list. */
 static void add_doubts(struct writing *w)
 {
@@ -421,7 +540,9 @@ void open_text(struct sink *sink, const struct open_report *report, const struct
 	        .palette = palette_get(sink->options.color),
 	        .report = report,
 	        .detailed = what->nfds || what->ninodes};
-	if (what->by_site)
+	if (what->crac)
+		by_crac(&w, what->crac);
+	else if (what->by_site)
 		by_place(&w);
 	else
 		by_kind(&w);

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct crac_list;
+
 /* Of the formats `open`: what to show of what is open. */
 enum { SINK_MOST_ASKED = 64 };
 struct sink_open {
@@ -18,6 +20,7 @@ struct sink_open {
 	size_t nfds, ninodes;   /* only these; none: all */
 	int fds[SINK_MOST_ASKED];
 	uint64_t inodes[SINK_MOST_ASKED];
+	const struct crac_list *crac; /* answer to these instead; NULL = no. Outlives the sink */
 	uint32_t kinds; /* bits by enum descriptor_kind; 0: all */
 };
 
