@@ -165,6 +165,7 @@ void rille_free(rille *r)
 	}
 	free(r->outputs);
 	crac_fini(&r->crac);
+	free(r->crac_path);
 	free(r->columns);
 	free(r->fields);
 	free(r->compiler);

@@ -32,6 +32,7 @@ struct rille {
 	char *fields;               /* what `shared.columns` point into */
 	const char **columns;
 	struct crac_list crac; /* what `shared.open.crac` is, once set */
+	char *crac_path;       /* … and `shared.open.crac_path` */
 	struct events *events; /* event.c; NULL: there was never a callback */
 	unsigned inside;       /* callbacks of the host's that we are in */
 	pid_t owner;           /* the process that attached; 0 = none */

@@ -263,19 +263,37 @@ static int set_open_inode(rille *r, const struct setting *setting, const char *v
 	return numbers(r, setting, value, UINT64_MAX, add_inode);
 }
 
-/* A file with a pasted CheckpointException, or "-". */
-static int set_open_crac(rille *r, const struct setting *setting, const char *value)
+/* A file with a pasted CheckpointException, or "-". `later`: it may come to be while the trace runs, and is read again for each
+ * report. */
+static int read_crac(rille *r, const char *value, bool later)
 {
 	bool standard = !strcmp(value, "-");
 	int fd = standard ? STDIN_FILENO : open(value, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
+	if (fd < 0 && !(later && errno == ENOENT))
 		return err_set(&r->err, -errno, ERR_SCRIPT, "cannot-read", "%s: %s", value, strerror(errno));
 	crac_fini(&r->crac);
-	int e = crac_read(&r->crac, fd, standard ? "standard input" : value, &r->err);
-	if (!standard)
+	int e = fd < 0 ? -ENOENT : crac_read(&r->crac, fd, standard ? "standard input" : value, &r->err);
+	if (!standard && fd >= 0)
 		close(fd);
+	if (e == -ENOENT && later && !standard) {
+		log_warn(&r->log, "%s: no descriptor lines yet; it is read again for the report", value);
+		e = 0;
+	}
+	free(r->crac_path);
+	r->crac_path = standard ? NULL : strdup(value);
 	r->shared.open.crac = e == 0 ? &r->crac : NULL;
-	return e;
+	r->shared.open.crac_path = later ? r->crac_path : NULL;
+	return e < 0 || standard || r->crac_path ? e : err_nomem(&r->err);
+}
+
+static int set_open_crac(rille *r, const struct setting *setting, const char *value)
+{
+	return read_crac(r, value, false);
+}
+
+static int set_open_crac_later(rille *r, const struct setting *setting, const char *value)
+{
+	return read_crac(r, value, true);
 }
 
 static int unknown_kind(rille *r, const struct setting *setting, const char *word)
@@ -321,6 +339,7 @@ static const struct setting settings[] = {
         {"limit", set_limit},
         {"open-by", set_open_by},
         {"open-crac", set_open_crac},
+        {"open-crac-later", set_open_crac_later},
         {"open-fd", set_open_fd},
         {"open-inode", set_open_inode},
         {"open-kind", set_open_kind},

@@ -23,6 +23,7 @@ enum key {
 	KEY_PID,
 	KEY_COMM,
 	KEY_CONTAINER,
+	KEY_CRAC,
 	KEY_THREAD,
 	KEY_UID,
 	KEY_DURATION,
@@ -78,8 +79,8 @@ static const struct option_spec {
         {"by", 0, KEY_SET, "site|fd", FOR_OPEN, "grouped by where it was made; by descriptor (the default)", "open-by"},
         {"fd", 0, KEY_DETAIL, "N[,N]", FOR_OPEN, "only these descriptors, with all that is known", "open-fd"},
         {"inode", 0, KEY_DETAIL, "N[,N]", FOR_OPEN, "only what has these inodes, the N of socket:[N]", "open-inode"},
-        {"crac", 0, KEY_SET, "FILE", FOR_OPEN,
-                "answers to each descriptor of the CheckpointException in this text; - is standard input", "open-crac"},
+        {"crac", 0, KEY_CRAC, "FILE", FOR_OPEN,
+                "answers to each descriptor of the CheckpointException in this text; - is standard input"},
         {"kind", 0, KEY_SET, "KIND[,KIND]", FOR_OPEN, "only these kinds: socket, pipe, file, eventpoll …", "open-kind"},
         {"limit", 0, KEY_SET, "N", FOR_OUT, "end after N events"},
         {"ring", 0, KEY_SET, "SIZE", FOR_TRACE, "ring buffer from the kernel: 64M, at most 1G (1M; 8M with stacks)"},
@@ -373,6 +374,9 @@ static int set_option(struct walk *walk, const struct option_spec *spec, const c
 	case KEY_THREAD:
 		options->comm = value;
 		break;
+	case KEY_CRAC:
+		options->crac = value;
+		break;
 	case KEY_CONTAINER:
 		options->container = true;
 		return set_setting(options, spec, value);
@@ -509,6 +513,8 @@ static int finish_open(struct options *options, char **command)
 		return say_usage("open", "--now traces nothing: it takes -p PID, --container NAME or --all");
 	if (options->now && (options->every_ns || options->duration_ns))
 		return say_usage("open", "--now traces nothing: it has no --every and no --duration");
+	if (options->crac && rille_set(options->r, options->now ? "open-crac" : "open-crac-later", options->crac) < 0)
+		return say_error(options->r);
 	if (!options->now)
 		options->script = "fds";
 	if (rille_set(options->r, "origins", "yes") < 0)

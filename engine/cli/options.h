@@ -35,7 +35,8 @@ struct options {
 	const char *comm; /* of a report */
 	pid_t pids[MAX_PIDS];
 	size_t npids;
-	bool container; /* chosen by --container */
+	bool container;          /* chosen by --container */
+	const char *crac;        /* --crac; NULL = none */
 	uint64_t duration_ns;    /* 0 = none */
 	uint64_t every_ns;       /* between reports, 0 = none */
 	bool all, now, detailed; /* of open: every process; without tracing; --fd or --inode */

@@ -161,7 +161,8 @@ RILLE_API int rille_set_param(rille *r, const char *name, const char *value);
  * "ring" (size of the ring buffer, "64M"; as options.ring_bytes),
  * "origins" ("yes": what stacks are about is said below them), "container" (only what runs in it, by id or name; "a,b").
  * Of the formats "open": "open-by" ("site": grouped by creation point; "fd"), "open-fd" and "open-inode" (only these, "4,7"),
- * "open-kind" ("socket,pipe"), "open-crac" (a file with the text of a CRaC CheckpointException: answers to each of its descriptors). */
+ * "open-kind" ("socket,pipe"), "open-crac" (a file with the text of a CRaC CheckpointException: answers to each of its
+ * descriptors), "open-crac-later" (the same; the file may come to be later, and is read again for each report). */
 RILLE_API int rille_set(rille *r, const char *name, const char *value);
 RILLE_API int rille_target_pid(rille *r, int pid);
 RILLE_API int rille_target_comm(rille *r, const char *comm);

@@ -4,10 +4,14 @@
  * (open_report.c) and is written for people (open_text.c) or programs (open_json.c). Without events (nothing is traced)
  * it says what is open, and who made it stays unsaid. */
 #include "engine/out/open_report.h"
+#include "engine/proc/crac.h"
 #include "engine/out/format.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct open_state {
 	struct open_table table;
@@ -15,6 +19,8 @@ struct open_state {
 	struct open_trend *trend;
 	struct sink_meta meta; /* of it: pids, which are ours, npids, follow, traced */
 	unsigned reports;
+	struct crac_list crac; /* read for the last report, if there is a path */
+	struct err crac_err;
 	bool looked;
 };
 
@@ -47,6 +53,7 @@ static void open_close(struct sink *sink)
 	open_report_fini(&state->report);
 	open_trend_free(state->trend);
 	open_table_fini(&state->table);
+	crac_fini(&state->crac);
 	free((void *)state->meta.pids);
 	free(state);
 }
@@ -100,6 +107,27 @@ static void open_lost(struct sink *sink, const struct probe_totals *probe, uint6
 		state->table.lost += lost;
 }
 
+/* The text may be of this very run: a checkpoint that was tried while we traced. So it is read when it is answered. */
+static void read_crac(struct open_state *state, const struct sink_open *what)
+{
+	struct open_report *report = &state->report;
+	report->crac = what->crac;
+	report->crac_trouble = NULL;
+	if (!what->crac || !what->crac_path)
+		return;
+	crac_fini(&state->crac);
+	state->crac_err = (struct err){0};
+	int fd = open(what->crac_path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int r = fd < 0 ? err_set(&state->crac_err, -errno, ERR_RUNTIME, "cannot-read", "%s: %s", what->crac_path,
+	                         strerror(errno))
+	               : crac_read(&state->crac, fd, what->crac_path, &state->crac_err);
+	if (fd >= 0)
+		close(fd);
+	if (r < 0)
+		report->crac_trouble = state->crac_err.message;
+	report->crac = &state->crac;
+}
+
 static void open_write(struct sink *sink, const struct sink_end *end,
         void (*write)(struct sink *, const struct open_report *, const struct sink_end *))
 {
@@ -111,6 +139,7 @@ static void open_write(struct sink *sink, const struct sink_end *end,
 	struct open_report *report = &state->report;
 	count_losses(&state->table, end);
 	report->number = ++state->reports;
+	read_crac(state, &sink->options.open);
 	open_report_join(report, &state->table, &sink->options.open, state->meta.traced);
 	if (sink->options.open.by_site && !sink->options.open.crac)
 		open_report_places(report, &state->trend);

@@ -77,6 +77,8 @@ static void add_report(struct writing *w, const struct sink_end *end)
 	add_number(w->out, ",\"lost\":", report->lost);
 	if (report->sockets.trouble[0])
 		add_string(w->out, ",\"sockets\":", report->sockets.trouble);
+	if (report->crac_trouble)
+		add_string(w->out, ",\"crac\":", report->crac_trouble);
 	text_adds(w->out, ",\"processes\":[");
 	const char *sep = "";
 	for (size_t i = 0; i < report->nlisted; i++) {
@@ -337,8 +339,8 @@ void open_json(struct sink *sink, const struct open_report *report, const struct
 	struct writing w = {
 	        .sink = sink, .out = &sink->out.buffer, .report = report, .detailed = what->nfds || what->ninodes};
 	add_report(&w, end);
-	if (what->crac) {
-		add_answers(&w, what->crac);
+	if (report->crac) {
+		add_answers(&w, report->crac);
 		return;
 	}
 	for (size_t i = 0; what->by_site && i < report->nplaces; i++) {

@@ -62,6 +62,8 @@ struct open_report {
 	struct socket_owners owners;
 	char *changed; /* texts of links that were read again, one behind the other */
 	uint64_t lost; /* events */
+	const struct crac_list *crac; /* to be answered; NULL = no */
+	const char *crac_trouble;     /* why the text could not be read again; NULL = it could */
 	bool failed;   /* out of memory */
 };
 

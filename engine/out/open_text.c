@@ -451,10 +451,10 @@ static void add_verdict(struct writing *w, const struct crac_item *said, const s
 /* What the JVM prints as the port of a socket that has none is left-over memory. */
 static void add_port(struct writing *w, const struct crac_item *said, const struct open_item *item)
 {
-	bool ip = item->socket && (item->socket->family == AF_INET || item->socket->family == AF_INET6);
-	if (said->port >= 0 && item->socket && !ip)
+	unsigned family = item->socket ? item->socket->family : item->slot ? item->slot->file->family : 0;
+	if (said->port >= 0 && family && family != AF_INET && family != AF_INET6)
 		text_printf(w->out, "  the port %d in the text means nothing: a socket of %s has none\n", said->port,
-		        sockaddr_family(item->socket->family) ? sockaddr_family(item->socket->family) : "this family");
+		        sockaddr_family(family) ? sockaddr_family(family) : "this family");
 }
 
 /* What can be done where nothing is known of the stack, and the rule where Java owns the descriptor. */
@@ -511,6 +511,8 @@ static void by_crac(struct writing *w, const struct crac_list *list)
 		add_answer(w, crac, &list->items[i]);
 		writer_commit(&w->sink->out);
 	}
+	if (w->report->crac_trouble)
+		text_printf(w->out, "%s%s%s\n", w->palette->warn, w->report->crac_trouble, w->palette->reset);
 	if (list->dropped)
 		text_printf(w->out, "%zu more descriptors in the text were left out\n", list->dropped);
 	if (!crac)
@@ -540,8 +542,8 @@ void open_text(struct sink *sink, const struct open_report *report, const struct
 	        .palette = palette_get(sink->options.color),
 	        .report = report,
 	        .detailed = what->nfds || what->ninodes};
-	if (what->crac)
-		by_crac(&w, what->crac);
+	if (report->crac)
+		by_crac(&w, report->crac);
 	else if (what->by_site)
 		by_place(&w);
 	else

@@ -20,7 +20,10 @@ struct sink_open {
 	size_t nfds, ninodes;   /* only these; none: all */
 	int fds[SINK_MOST_ASKED];
 	uint64_t inodes[SINK_MOST_ASKED];
-	const struct crac_list *crac; /* answer to these instead; NULL = no. Outlives the sink */
+	/* Answer to the descriptors of a CheckpointException instead. The list outlives the sink; with a path, the file is
+	 * read again for each report. NULL = no. */
+	const struct crac_list *crac;
+	const char *crac_path;
 	uint32_t kinds; /* bits by enum descriptor_kind; 0: all */
 };
 
