@@ -48,6 +48,8 @@ return {
       { "getpwuid_r", "PerfMemory::*" }, { "getpwuid_r", "*get_user_name*" }, { "getpwuid_r", "mmap_create_shared*" },
       { "getpwuid*", "GetJavaProperties" }, { "getpwuid*", "JNI_CreateJavaVM" },
       { "__nscd_*", "PerfMemory::*" }, { "__nscd_*", "GetJavaProperties" },
+      { "*_nss_*", "PerfMemory::*" }, { "*_nss_*", "GetJavaProperties" },
+      { "libnss_*.so*!*", "PerfMemory::*" }, { "libnss_*.so*!*", "GetJavaProperties" },
     },
   },
   {

@@ -103,7 +103,7 @@ void help_report(void)
 static void help_open(void)
 {
 	fputs("usage: rille open -p PID[,PID] [OPTIONS]\n"
-	      "       rille open --all [OPTIONS]\n"
+	      "       rille open --container NAME | --all [OPTIONS]\n"
 	      "       rille open [OPTIONS] -- COMMAND…\n\n"
 	      "What is open, and who made it: every descriptor of the processes with its kind, addresses, the process "
 	      "at the\n"
@@ -120,7 +120,8 @@ static void help_open(void)
 	      "  rille open -p 4711 --by site --every 10s   a leak is a place whose count grows\n"
 	      "  rille open --fd 4 -- java Demo        all about descriptor 4\n"
 	      "  rille open -p 4711 --now              as lsof would, at once\n"
-	      "  rille open --all --now --inode 81234  who has socket:[81234]\n",
+	      "  rille open --all --now --inode 81234  who has socket:[81234]\n"
+	      "  rille open --crac out.log -- java -XX:CRaCCheckpointTo=cr Demo   what kept it from a checkpoint\n",
 	        stdout);
 }
 
