@@ -328,6 +328,27 @@ class InBrowser(Base):
         self.browser.press(self.keys.ESCAPE)
         self.assertIn("Everything", self.text("live"))
 
+    def test_tooltip(self):
+        """Under the pointer, and beside what has the keyboard's focus; never outside the window."""
+        from selenium.webdriver.common.action_chains import ActionChains  # pylint: disable=import-outside-toplevel
+
+        self.open_places()
+        element = self.browser.run("return [...document.querySelectorAll('[data-node]')].find((e) => e.textContent === 'main')")
+        ActionChains(self.browser.driver).move_to_element(element).perform()
+        self.wait_for(lambda: not self.browser.run("return document.getElementById('tip').hidden"))
+        self.assertRegex(self.text("tip"), r"^mainnative.*places\.c.*\d+ events, [\d.]+ %$")
+        ActionChains(self.browser.driver).move_by_offset(0, -400).perform()
+        self.wait_for(lambda: self.browser.run("return document.getElementById('tip').hidden"))
+        self.browser.run("document.getElementById('help').focus()")
+        self.browser.press(self.keys.TAB)
+        self.browser.press(self.keys.ARROW_UP, self.keys.END)
+        self.wait_for(lambda: self.text("tip").startswith("<b>worker</b>thread"))
+        box = self.browser.run("""const { left, right, top, bottom } = document.getElementById("tip").getBoundingClientRect();
+            return left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight;""")
+        self.assertTrue(box)
+        self.browser.press(self.keys.ESCAPE)
+        self.assertTrue(self.browser.run("return document.getElementById('tip').hidden"))
+
     def test_icicle(self):
         self.open_places()
         frames = self.frames()

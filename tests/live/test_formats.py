@@ -14,6 +14,11 @@ import subprocess
 import tempfile
 import unittest
 
+try:
+    import jsonschema
+except ImportError:
+    jsonschema = None
+
 import jvm
 import rille
 
@@ -216,8 +221,10 @@ class Formats(unittest.TestCase):
                     self.assertEqual(int(offset, 16), frame["offset"])
 
     def check_speedscope(self, text):
-        """The shape that speedscope's file-format-schema.json asks for."""
+        """Valid by speedscope's own schema; and what a schema cannot say: sums, and numbers that refer to something."""
         done = json.loads(text)
+        if jsonschema:
+            jsonschema.validate(done, json.loads((rille.TESTS / "schemas" / "speedscope.json").read_text(encoding="utf-8")))
         self.assertEqual(done["$schema"], "https://www.speedscope.app/file-format-schema.json")
         frames = done["shared"]["frames"]
         for frame in frames:
