@@ -15,7 +15,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(RILLE).resolve().parent
 INSTALLED = ["bin/rille", "libexec/rille/rille-cc", "include/rille.h", "share/man/man1/rille.1",
              "share/man/man7/rille-script.7", "share/bash-completion/completions/rille",
-             "share/zsh/site-functions/_rille", "share/rille/event.schema.json", "share/rille/rille.d.lua"]
+             "share/zsh/site-functions/_rille", "share/rille/event.schema.json", "share/rille/rille.d.lua",
+             "share/man/man3/librille.3"]
 
 
 def run(*command, **more):
@@ -52,6 +53,29 @@ class Embed(unittest.TestCase):
         """Everything that is promised is there."""
         missing = [name for name in INSTALLED if not (self.prefix / name).is_file()]
         self.assertEqual(missing, [])
+
+    def test_lua_modules(self):
+        """Each stock Lua looks where its module was installed, under this prefix."""
+        for lua, version in (("lua5.4", "5.4"), ("luajit", "5.1")):
+            if not (BUILD / "lua" / "module" / {"lua5.4": "lua54", "luajit": "luajit"}[lua] / "rille.so").exists():
+                continue
+            with self.subTest(lua):
+                found = [path for path in self.prefix.rglob("rille.so") if path.parent.name == version]
+                self.assertEqual(len(found), 1)
+                done = run(lua, "-e", "print(package.cpath)", env={"PATH": os.environ["PATH"]})
+                folders = [entry.rpartition("/")[0] for entry in done.stdout.strip().split(";")]
+                self.assertIn("/" + str(found[0].parent.relative_to(self.top)), folders)
+                env = dict(os.environ, LD_LIBRARY_PATH=str(self.libdir), LUA_CPATH=f"{found[0].parent}/?.so")
+                done = run(lua, "-e", "print(require('rille').version)", env=env)
+                self.assertRegex(done.stdout, r"^\d+\.\d+\.\d+$", done.stderr)
+
+    def test_no_other_lua(self):
+        """Neither library nor pkg-config file brings a Lua or an LLVM into the host."""
+        done = run("readelf", "-d", self.libdir / "librille.so")
+        self.assertNotRegex(done.stdout, r"NEEDED.*(?i:lua|llvm|clang|stdc\+\+)")
+        undefined = run("nm", "-D", "--undefined-only", self.libdir / "librille.so").stdout
+        self.assertNotRegex(undefined, r" (lua|luaL|LLVM|_Z)")
+        self.assertNotRegex(" ".join(self.flags("--libs", "--static")), "lua|LLVM")
 
     def test_header(self):
         """rille.h alone is C99 and C++, without a warning."""
