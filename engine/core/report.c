@@ -78,11 +78,14 @@ static void log_surprises(struct session *session)
 	        (unsigned long long)size >> 10);
 }
 
-void session_look(struct session *session)
+/* Whom to look at is what events tell (children): those come first. */
+int session_look(struct session *session, struct err *err)
 {
+	int r = session->kernel ? loop_catch_up(session, err) : 0;
 	for (size_t i = 0; i < session->noutputs; i++)
 		if (session->outputs[i].sink)
 			sink_look(session->outputs[i].sink);
+	return r;
 }
 
 /* What a report says beside the sinks' own: the totals of all probes, which the caller frees. */
@@ -124,8 +127,9 @@ int session_report(struct session *session, const char *reason, struct err *err)
 	struct sink_end end;
 	if (session->state != SESSION_RUNNING && session->state != SESSION_OVER)
 		return err_set(err, -EINVAL, ERR_RUNTIME, "wrong-state", "this session is not attached");
-	session_look(session);
-	int r = loop_catch_up(session, err);
+	int r = session_look(session, err);
+	if (r == 0)
+		r = loop_catch_up(session, err);
 	if (r == 0)
 		r = session_report_losses(session, err);
 	if (r == 0)
@@ -144,7 +148,8 @@ int session_snapshot(struct session *session, struct err *err)
 		return err_set(err, -EBUSY, ERR_RUNTIME, "wrong-state", "this session has been attached");
 	int r = plan_open_outputs(session, err);
 	session->state = SESSION_STOPPED;
-	session_look(session);
+	if (r == 0)
+		r = session_look(session, err);
 	return r < 0 ? r : finish_outputs(session, &end, err);
 }
 

@@ -122,7 +122,8 @@ int loop_catch_up(struct session *session, struct err *err);
 
 /* report.c: losses while it runs, totals at the end. */
 int session_report_losses(struct session *session, struct err *err);
-void session_look(struct session *session); /* sinks: a report will be asked for */
+/* Sinks: a report will be asked for. Handles what has been sent before. */
+int session_look(struct session *session, struct err *err);
 int session_report_end(struct session *session, const char *reason, struct err *err);
 
 /* event.c: one record to callbacks and sinks; writing out what sinks hold. The first failure within a round is kept. */

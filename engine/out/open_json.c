@@ -75,6 +75,10 @@ static void add_report(struct writing *w, const struct sink_end *end)
 	add_string(w->out, ",\"reason\":", end->reason ? end->reason : "done");
 	text_printf(w->out, ",\"complete\":%s", report->lost ? "false" : "true");
 	add_number(w->out, ",\"lost\":", report->lost);
+	if (w->sink->options.open.by_site)
+		add_number(w->out, ",\"places\":", report->nplaces);
+	else
+		add_number(w->out, ",\"open\":", report->nitems);
 	if (report->sockets.trouble[0])
 		add_string(w->out, ",\"sockets\":", report->sockets.trouble);
 	if (report->crac_trouble)
