@@ -131,9 +131,13 @@ static int send_request(struct compiler *compiler, const char *source, size_t le
 	static const uint32_t kinds[] = {
 	        [COMPILE_OBJECT] = CC_OBJECT, [COMPILE_ASM] = CC_ASM, [COMPILE_LLVM] = CC_LLVM};
 	struct cc_request request = {.magic = CC_MAGIC, .output = kinds[output], .source_len = len};
-	/* Fails if the helper is dead already; the wait for its reply then says why. */
-	send(compiler->control, &request, sizeof(request), MSG_NOSIGNAL);
-	return 0;
+	ssize_t sent;
+	do
+		sent = send(compiler->control, &request, sizeof(request), MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	/* If the helper is dead already, the wait for its reply says why. */
+	bool dead = sent < 0 && (errno == EPIPE || errno == ECONNRESET);
+	return sent < 0 && !dead ? -errno : 0;
 }
 
 static int64_t now_ms(void)
@@ -158,6 +162,8 @@ static int await_reply(struct compiler *compiler, struct cc_reply *reply)
 		ssize_t got = recv(compiler->control, reply, sizeof(*reply), MSG_DONTWAIT);
 		if (got < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
+		if (got < 0 && errno != ECONNRESET)
+			return -errno;
 		return got == sizeof(*reply) && reply->magic == CC_MAGIC ? 0 : -EPIPE;
 	}
 }
@@ -288,7 +294,9 @@ int compiler_run(struct compiler *compiler, const char *source, size_t len, enum
 	if (r == -ETIME)
 		return err_set(err, r, ERR_RUNTIME, "compiler-limit", "rille-cc did not answer within %u s",
 		        compiler->limits.seconds * WALL_FACTOR);
-	if (r)
+	if (r == -EPIPE)
 		return report_death(compiler, err);
+	if (r)
+		return err_set(err, r, ERR_RUNTIME, "compiler-died", "no answer of rille-cc: %s", strerror(-r));
 	return take_answer(compiler, &reply, source, ret_data, ret_len, err);
 }

@@ -93,10 +93,13 @@ static uint64_t choose_ring(const struct kernel_options *options)
 static int open_ctl(struct kernel *kernel, struct err *err)
 {
 	int fd = object_map(kernel->object, RILLE_MAP_CTL);
-	void *p = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof(*kernel->ctl), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (fd < 0)
+		return err_set(
+		        err, -EINVAL, ERR_RUNTIME, "bad-object", "the compiled object has no map %s", RILLE_MAP_CTL);
+	void *p = mmap(NULL, sizeof(*kernel->ctl), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
-		return err_set(err, -EINVAL, ERR_RUNTIME, "bad-object", "the compiled object has no usable map %s",
-		        RILLE_MAP_CTL);
+		return err_set(
+		        err, -errno, ERR_RUNTIME, "ring-map", "cannot map %s: %s", RILLE_MAP_CTL, strerror(errno));
 	kernel->ctl = p;
 	kernel->ctl->wake_bytes = kernel->ring_bytes / 4;
 	return 0;

@@ -1,7 +1,8 @@
 /* A host that makes, uses and frees engines again and again, and tells what that leaves behind. It knows rille.h alone.
  *
- *     cycle probe|script|FILE.o COUNT        COUNT rounds: declare, attach, three events, stop, free
- *     cycle probe|script|FILE.o COUNT exhaust [FIRST]
+ *     cycle probe|cold|script|FILE.o COUNT   COUNT rounds: declare, attach, three events, stop, free; `cold` is `probe`
+ *                                            without a cache: each round compiles
+ *     cycle probe|cold|script|FILE.o COUNT exhaust [FIRST]
  *                                            the same with allocations failing (failing.so is preloaded): COUNT of them,
  *                                            evenly spread over a round; 0: each; from the one behind it
  *
@@ -110,7 +111,7 @@ static int declare(rille *r, const char *what)
 	        .fields = fields,
 	        .nfields = 2,
 	        .stack = "user"};
-	if (strcmp(what, "probe") == 0) {
+	if (strcmp(what, "probe") == 0 || strcmp(what, "cold") == 0) {
 		int e = rille_add_probe(r, &probe);
 		return e < 0 ? e : 0;
 	}
@@ -150,7 +151,9 @@ static void play(struct host *host)
 	int seen = 0;
 	host->told[0] = '\0';
 	close(-1001);
-	rille *r = rille_new(NULL);
+	const struct rille_options options = {
+	        .size = sizeof(options), .cache_dir = strcmp(host->what, "cold") == 0 ? "" : NULL};
+	rille *r = rille_new(&options);
 	if (!r) {
 		snprintf(host->told, sizeof(host->told), "%d no-handle", -errno);
 		close(-1002);
