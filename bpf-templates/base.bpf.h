@@ -25,6 +25,11 @@ typedef u64 __attribute__((may_alias)) long_of_text;
 /* Keeps the compiler from proving a bound again in another register, where the verifier would not see it. */
 #define HIDE(x) __asm__ volatile("" : "+r"(x))
 
+/* Sets a variable to zeros of which the verifier does not know that they are: reading nothing gives them. What a loop
+ * (bpf_loop()) changes has to begin so. Kernels before 6.7 verify the loop's body once, with what is known before it, and
+ * remove the tests whose outcome is known then; later ones follow every value that a known one can become. */
+#define UNKNOWN_ZEROS(x) bpf_probe_read_kernel(&(x), sizeof(x), NULL)
+
 /* A map's attributes are the sizes of these pointers' targets; libbpf reads them from the BTF. */
 #define MAP_NUMBER(name, value) int(*name)[value]
 #define MAP_TYPE(name, type) type *name

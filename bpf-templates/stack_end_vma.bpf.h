@@ -38,7 +38,11 @@ static long copy_piece(u32 i, struct pieces *pieces)
  * at multiples of their size, so that none lies in a page that is there and one that is not. */
 static __attribute__((noinline)) u32 copy_pieces(char *to, u64 from, u32 want, u64 *holes)
 {
-	struct pieces pieces = {.to = to, .from = from, .want = want};
+	struct pieces pieces;
+	UNKNOWN_ZEROS(pieces);
+	pieces.to = to;
+	pieces.from = from;
+	pieces.want = want;
 	bpf_loop(STACK_ROOM / RILLE_STACK_PIECE + 1, copy_piece, &pieces, 0);
 	*holes = pieces.holes;
 	return pieces.got < want ? pieces.got : want;

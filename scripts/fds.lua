@@ -245,26 +245,29 @@ local function may_make(opcodes, kinds)
   return "opcode in {" .. opcodes .. "} && (!$kinds || " .. table.concat(wanted_kinds, " || ") .. ")"
 end
 
+-- The tracepoint's name is another one since Linux 6.4.
 local function submit(condition, on_event)
-  return {
-    "tracepoint:io_uring:io_uring_submit_req",
-    where = condition,
-    fields = { "op = 'submit'", { "opcode", as = "IORING_OP_" }, "req", "ring = ctx", "user_data" },
-    stack = "user",
-    on_event = on_event,
-    optional = true,
-  }
+  for name in ("io_uring_submit_req io_uring_submit_sqe"):gmatch("%S+") do
+    table.insert(probes, {
+      "tracepoint:io_uring:" .. name,
+      where = condition,
+      fields = { "op = 'submit'", { "opcode", as = "IORING_OP_" }, "req", "ring = ctx", "user_data" },
+      stack = "user",
+      on_event = on_event,
+      optional = true,
+    })
+  end
 end
 
 local function complete(condition, list, on_event)
   table.move({ "req", "ring = ctx", "user_data" }, 1, 3, #list + 1, list)
-  return {
+  table.insert(probes, {
     "tracepoint:io_uring:io_uring_complete",
     where = condition,
     fields = list,
     on_event = on_event,
     optional = true,
-  }
+  })
 end
 
 local message = "uptr(kptr(req, 'io_sr_msg')->umsg)"
@@ -275,43 +278,50 @@ local makes = may_make("IORING_OP_ACCEPT, IORING_OP_SOCKET", "SOCKET")
   .. may_make("IORING_OP_OPENAT, IORING_OP_OPENAT2", "FILE DIRECTORY DEVICE PIPE SYMLINK")
 local operation = "kptr(req, 'io_kiocb')->opcode == "
 
-table.move({
-  submit("(" .. makes .. ") && " .. slot, function(ev, out)
-    if ev.opcode == rille.constant("IORING_OP_ACCEPT") then
-      set_accepting(ev, true)
+submit("(" .. makes .. ") && " .. slot, function(ev, out)
+  if ev.opcode == rille.constant("IORING_OP_ACCEPT") then
+    set_accepting(ev, true)
+  end
+  out:emit(ev)
+end)
+submit("opcode == " .. FIXED_FD_INSTALL)
+submit(may_make(PIPE, "PIPE") .. " && kptr(req, 'io_pipe')->file_slot == 0")
+
+complete(wanted("res >= 0 && req && " .. completed, "res"), fields("new", "res"), function(ev, out)
+  set_accepting(ev, nil)
+  out:emit(ev)
+end)
+complete(
+  wanted("res >= 0 && !req && cflags & " .. MORE .. " && fd_kind(res) == KIND_SOCKET", "res"),
+  fields("new", "res"),
+  function(ev, out)
+    if accepting[ring_key(ev)] then
+      out:emit(ev)
     end
-    out:emit(ev)
-  end),
-  submit("opcode == " .. FIXED_FD_INSTALL),
-  submit(may_make(PIPE, "PIPE") .. " && kptr(req, 'io_pipe')->file_slot == 0"),
-  complete(wanted("res >= 0 && req && " .. completed, "res"), fields("new", "res"), function(ev, out)
-    set_accepting(ev, nil)
-    out:emit(ev)
-  end),
-  complete(
-    wanted("res >= 0 && !req && cflags & " .. MORE .. " && fd_kind(res) == KIND_SOCKET", "res"),
-    fields("new", "res"),
-    function(ev, out)
-      if accepting[ring_key(ev)] then
-        out:emit(ev)
-      end
-    end
+  end
+)
+complete(wanted("res >= 0 && req && " .. operation .. FIXED_FD_INSTALL, "res"), fields("dup", "res"))
+complete(
+  "res == 0 && req && "
+    .. operation
+    .. PIPE
+    .. " && kptr(req, 'io_pipe')->file_slot == 0 && (!$kinds || KIND_PIPE in $kinds)",
+  pair_fields("uptr(kptr(req, 'io_pipe')->fds)")
+)
+complete(
+  wanted(
+    "res >= 0 && req && " .. operation .. RECVMSG .. " && scm_count(" .. message .. ") > 0",
+    "scm_fds(" .. message .. ")[0]"
   ),
-  complete(wanted("res >= 0 && req && " .. operation .. FIXED_FD_INSTALL, "res"), fields("dup", "res")),
-  complete(
-    "res == 0 && req && " .. operation .. PIPE .. " && kptr(req, 'io_pipe')->file_slot == 0"
-      .. " && (!$kinds || KIND_PIPE in $kinds)",
-    pair_fields("uptr(kptr(req, 'io_pipe')->fds)")
-  ),
-  complete("res >= 0 && req && " .. operation .. RECVMSG .. " && scm_count(" .. message .. ") > 0", brought(message)),
-  -- Told when it is done, since it may wait for others; if the number stands for something else by now, that is told.
-  complete(
-    "res == 0 && req && "
-      .. operation
-      .. "IORING_OP_CLOSE && kptr(req, 'io_close')->file_slot == 0 && !has(fd_file(kptr(req, 'io_close')->fd))",
-    { "op = 'close'", "fd = kptr(req, 'io_close')->fd" }
-  ),
-}, 1, 9, #probes + 1, probes)
+  brought(message)
+)
+-- Told when it is done, since it may wait for others; if the number stands for something else by now, that is told.
+complete(
+  "res == 0 && req && "
+    .. operation
+    .. "IORING_OP_CLOSE && kptr(req, 'io_close')->file_slot == 0 && !has(fd_file(kptr(req, 'io_close')->fd))",
+  { "op = 'close'", "fd = kptr(req, 'io_close')->fd" }
+)
 
 return {
   summary = "every way a descriptor comes to be and goes",

@@ -295,7 +295,13 @@ static void declare_param(const struct param_slot *slot, const char *type, struc
 		text_printf(out, "[%u]", slot->room);
 	text_adds(out, text ? " ALIGNED = {0};\n" : slot->room ? " = {0};\n" : " = 0;\n");
 	if (list)
-		text_printf(out, "const volatile u32 %s_n = 0;\n", slot->symbol);
+		text_printf(out,
+		        "const volatile u32 %s_n = 0;\nSHARED bool in_list_%s(u64 x)\n{\n"
+		        "\tfor (u32 i = 0; i < %u && i < %s_n; i++) {\n\t\tif (x == (u64)(%s)%s[i])\n\t\t\treturn "
+		        "true;\n"
+		        "\t}\n\treturn false;\n}\n",
+		        slot->symbol, slot->symbol + strlen("rille_param_"), slot->room, slot->symbol,
+		        wide_type(&element), slot->symbol);
 }
 
 static int add_params(struct gen *gen, struct text *out)

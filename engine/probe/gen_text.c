@@ -272,12 +272,10 @@ static void emit_in_list(struct emit *em, const struct expr *e)
 	const struct type *list = &e->b->type;
 	em->gen->params_used[e->b->index] = true;
 	bool wide_list = type_is_wide(list), wide_value = type_is_wide(&e->a->type);
-	text_printf(em->out, "({ bool in_ = false; %s x_ = ", wide_type(&e->a->type));
+	text_printf(em->out, "({ %s x_ = ", wide_type(&e->a->type));
 	emit_expr(em, e->a);
-	text_printf(em->out,
-	        "; for (u32 i_ = 0; i_ < %u && i_ < rille_param_%s_n; i_++) if (x_ == (%s)rille_param_%s[i_]%s) "
-	        "{ in_ = true; break; } (s64)in_; })",
-	        PARAM_LIST_ROOM, name, wide_type(&e->a->type), name, wide_list != wide_value ? " && (s64)x_ >= 0" : "");
+	text_printf(
+	        em->out, "; (s64)(in_list_%s((u64)x_)%s); })", name, wide_list != wide_value ? " && (s64)x_ >= 0" : "");
 }
 
 void emit_in(struct emit *em, const struct expr *e)

@@ -31,6 +31,14 @@
 
 const volatile u64 rille_param_inode[256] = {0};
 const volatile u32 rille_param_inode_n = 0;
+SHARED bool in_list_inode(u64 x)
+{
+	for (u32 i = 0; i < 256 && i < rille_param_inode_n; i++) {
+		if (x == (u64)(u64)rille_param_inode[i])
+			return true;
+	}
+	return false;
+}
 const volatile u8 rille_param_failed = 0;
 
 /* syscall:socketpair */
@@ -106,7 +114,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 		bool ok = true;
 		bool holds = !!
 #line 6 "stack.lua"
-		((s64)(((s64)(((s64)(ret == 0ll)) || ((s64)rille_param_failed))) && ((s64)(((s64)!(rille_param_inode_n != 0)) || ({ bool in_ = false; u64 x_ = file_inode(&ok, file_of(&ok, task, (s64)user_s32(&ok, (u64)a3_usockvec + 4 * 0))); for (u32 i_ = 0; i_ < 256 && i_ < rille_param_inode_n; i_++) if (x_ == (u64)rille_param_inode[i_] && (s64)x_ >= 0) { in_ = true; break; } (s64)in_; })))));
+		((s64)(((s64)(((s64)(ret == 0ll)) || ((s64)rille_param_failed))) && ((s64)(((s64)!(rille_param_inode_n != 0)) || ({ u64 x_ = file_inode(&ok, file_of(&ok, task, (s64)user_s32(&ok, (u64)a3_usockvec + 4 * 0))); (s64)(in_list_inode((u64)x_) && (s64)x_ >= 0); })))));
 #line N "rille.bpf.c"
 		if (!ok || !holds)
 			return;
