@@ -579,6 +579,58 @@ class Module(unittest.TestCase):
         for out, _ in results.values():
             self.assertGreaterEqual(len(rille.records(out)), 3)
 
+    def test_no_memory(self):
+        """With Lua's allocator failing from each allocation on, in turn, nothing but an error about memory comes of it: while loading,
+        and in callbacks of a trace that goes on."""
+        reason = hosts.why_not_lua("lua5.4")
+        lua = hosts.flags("lua5.4")
+        if reason or lua is None:
+            self.skipTest(reason or "Lua 5.4's headers are not installed")
+        host = self.shop.path / "lowlua"
+        subprocess.run(["cc", "-O1", "-g", "-Wall", "-Werror", rille.PROGRAMS / "lowlua.c", "-o", host, *lua], check=True)
+        script = self.shop.path / "low.lua"
+        script.write_text("""
+          local rille = require "rille"
+          local function loading()
+            local e = rille.open { log = function() end }
+            local s = e:load { { "syscall:socketpair", fields = { "fds = s32(usockvec, 2)" }, on_event = print } }
+            s:param_or_nothing()
+          end
+          local function errors()
+            local e = rille.open {}
+            local ok, err = pcall(e.load, e, "nothing")
+            if not tostring(err):find("unknown-recipe", 1, true) then error(err, 0) end
+            for _, f in ipairs { e.probes, e.arguments } do f(e, "syscall:socketpair") end
+            e:close()
+          end
+          local e = rille.open {}
+          local seen = 0
+          local s = e:load {
+            "syscall:socketpair",
+            fields = { "fds = s32(usockvec, 2)", "inodes = fd_inode(fds)", { "family", as = "AF_" } },
+            stack = "user",
+          }
+          s:target_comm("luapair"):on_event(function(ev)
+            local copy = ev:copy()
+            assert(copy.fds[1] and ev:show("family") == "AF_UNIX" and #ev:show("ustack") > 0 and #ev:json() > 0)
+            seen = seen + 1
+          end):attach()
+          local function tracing()
+            local before = seen
+            os.execute("PAIR > /dev/null")
+            repeat e:dispatch(10) until seen == before + 2
+          end
+          tracing()
+          return loading, errors, tracing
+        """.replace("PAIR", str(self.pair)).replace("            s:param_or_nothing()\n", ""), encoding="utf-8")
+        done = hosts.run(host, script, lua="lua5.4", timeout=120)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        tries = [int(n) for n in re.findall(r"tried (\d+) times", done.stdout)]
+        self.assertEqual(len(tries), 3)
+        self.assertTrue(all(n > 20 for n in tries), tries)
+        before, after = re.search(r"descriptors (\d+) (\d+)", done.stdout).groups()
+        self.assertEqual(after, before)
+
     # --- what is shipped ---
 
     def test_other_luas(self):
