@@ -161,6 +161,15 @@ class Data(Base):
         self.assertEqual(by_function, {"leak": 10, "twins": 8})
         self.assertEqual(len(page.data["open"]), 14, "two descriptors of a pipe are one event")
 
+    def test_more_than_fits(self):
+        """Of 270000 functions 262144 names are kept: the other events are a number, and all counts add up."""
+        path = made_up(self.path, ([f"f{number}", "main"] for number in range(270000)))
+        page = Page(path)
+        self.assertEqual(page.data["total"], 270000)
+        self.assertGreater(page.data["others"], 0)
+        self.assertEqual(page.stacks().total() + page.data["others"], 270000)
+        self.assertLessEqual(len(page.data["events"]), 20000)
+
     def test_nothing_is_asked_for(self):
         """No event: an empty graph, and no address of anything outside in the file."""
         page = self.path / "nothing.html"
