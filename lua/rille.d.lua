@@ -117,6 +117,7 @@ function rille.origin(stack, path) end
 ---@field kstack? rille.stack
 ---@field ustack_end? string
 ---@field kstack_end? string
+---@field container? string "docker:web-1": where the process is, read when it is looked at
 ---@field [string] any
 local event = {}
 

@@ -49,6 +49,11 @@ static const struct stack *resolve(struct event *event, enum stack_sides side)
 	return &session->kstack;
 }
 
+static const char *container(struct event *event)
+{
+	return inside_label(event->owner, (pid_t)event->record->pid);
+}
+
 /* The first failure ends the round; loop.c returns it to the host. */
 int session_fail(struct session *session, int code, const struct err *err)
 {
@@ -177,6 +182,7 @@ int event_handle(void *user, const struct rille_record *record, size_t size)
 	        .wall_nsecs = (int64_t)record->nsecs + session->wall_offset,
 	        .number = ++session->events,
 	        .resolve = resolve,
+	        .container = container,
 	        .owner = session,
 	};
 	session->ustack_known = session->kstack_known = false;

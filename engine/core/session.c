@@ -69,6 +69,7 @@ void session_free(struct session *session)
 		if (session->targets[i].pidfd >= 0)
 			close(session->targets[i].pidfd);
 	containers_close(session);
+	inside_free(session->containers);
 	loop_close(session);
 	follow_close(session);
 	resolver_free(session->resolver);

@@ -52,6 +52,7 @@ struct session {
 	size_t ncgroups;
 	pid_t *inside; /* processes in containers that are traced, when they were named */
 	size_t ninside, inside_cap;
+	struct inside *containers; /* inside.c; NULL before */
 	char *comm;
 	int64_t uid; /* -1 = any */
 	uint64_t limit;
@@ -130,6 +131,11 @@ int session_report_end(struct session *session, const char *reason, struct err *
 int event_handle(void *session, const struct rille_record *record, size_t size);
 int event_flush(struct session *session);
 int session_fail(struct session *session, int code, const struct err *err);
+
+/* inside.c: "docker:web-1"; NULL = in no container, or not known. Kept until the session ends. */
+struct inside;
+const char *inside_label(struct session *session, pid_t pid);
+void inside_free(struct inside *inside);
 
 /* containers.c */
 void containers_close(struct session *session);

@@ -55,7 +55,7 @@ static int init_chosen(struct columns *columns, const struct probe_schema *probe
 }
 
 /* A field that no probe has is a mistyped one. */
-static int check_known(const struct sink_meta *meta, const char *name, struct err *err)
+static int check_known(struct column_set *set, const struct sink_meta *meta, const char *name, struct err *err)
 {
 	struct nearest nearest;
 	size_t field;
@@ -66,6 +66,11 @@ static int check_known(const struct sink_meta *meta, const char *name, struct er
 		for (size_t i = 0; i < meta->probes[p].nfields; i++)
 			nearest_offer(&nearest, meta->probes[p].fields[i].name);
 	}
+	if (strcmp(name, "container") == 0) {
+		set->container = true;
+		return 0;
+	}
+	nearest_offer(&nearest, "container");
 	int r = err_set(err, -EINVAL, ERR_SCRIPT, "unknown-field", "no probe has a field '%s'", name);
 	if (nearest.best)
 		err_hint(err, "did you mean '%s'?", nearest.best);
@@ -91,7 +96,7 @@ int columns_init(struct column_set *set, const struct sink_options *options, con
 	int r = 0;
 	memset(set, 0, sizeof(*set));
 	for (size_t i = 0; options->columns && i < options->ncolumns && !r; i++)
-		r = check_known(meta, options->columns[i], err);
+		r = check_known(set, meta, options->columns[i], err);
 	if (r)
 		return r;
 	set->probes = calloc(meta->nprobes + 1, sizeof(*set->probes));

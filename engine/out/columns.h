@@ -25,10 +25,11 @@ struct columns {
 struct column_set {
 	struct columns *probes;
 	size_t nprobes;
+	bool container; /* the builtin column was asked for */
 };
 
 /* `label` writes a field's label. With options->columns, a probe shows those it has of them, in that order; one that no
- * probe has is an error (tag unknown-field) with the nearest name. The schemas are borrowed. */
+ * probe has is an error (tag unknown-field) with the nearest name, unless it is "container". The schemas are borrowed. */
 int columns_init(struct column_set *set, const struct sink_options *options, const struct sink_meta *meta,
         void (*label)(struct text *out, const char *name, void *user), void *user, struct err *err);
 void columns_fini(struct column_set *set);

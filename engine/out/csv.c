@@ -150,7 +150,7 @@ static void csv_open(struct sink *sink, const struct sink_meta *meta)
 	}
 	for (size_t p = 0; p < meta->nprobes; p++)
 		csv->stacks |= meta->probes[p].stack_sides != 0;
-	text_adds(out, "time,probe,pid,tid,comm");
+	text_adds(out, sink->columns.container ? "time,probe,pid,tid,comm,container" : "time,probe,pid,tid,comm");
 	for (size_t i = 0; i < csv->n; i++) {
 		text_addc(out, ',');
 		add_clean_cell(csv, out, csv->names[i], strlen(csv->names[i]));
@@ -204,6 +204,14 @@ static void add_fields(struct csv *csv, struct sink *sink, struct event *event)
 	}
 }
 
+static void add_container(struct csv *csv, struct text *out, struct event *event)
+{
+	const char *container = event_container(event);
+	text_addc(out, ',');
+	if (container)
+		add_clean_cell(csv, out, container, strlen(container));
+}
+
 static void csv_event(struct sink *sink, struct event *event)
 {
 	struct csv *csv = sink->state;
@@ -220,6 +228,8 @@ static void csv_event(struct sink *sink, struct event *event)
 	text_addu(out, record->tid);
 	text_addc(out, ',');
 	add_clean_cell(csv, out, record->comm, strnlen(record->comm, sizeof(record->comm)));
+	if (sink->columns.container)
+		add_container(csv, out, event);
 	add_fields(csv, sink, event);
 	if (csv->stacks) {
 		text_addc(out, ',');

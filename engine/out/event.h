@@ -16,6 +16,8 @@ struct event {
 	const struct value *values;
 	/* NULL if the probe has no such stack. Valid as long as the event. */
 	const struct stack *(*resolve)(struct event *event, enum stack_sides side);
+	/* Where its process is: "docker:web-1"; NULL = in no container, or not known. May itself be NULL. */
+	const char *(*container)(struct event *event);
 	void *owner;
 };
 
@@ -26,6 +28,10 @@ static inline const struct stack *event_ustack(struct event *event)
 static inline const struct stack *event_kstack(struct event *event)
 {
 	return event->probe->stack_sides & STACK_KERNEL ? event->resolve(event, STACK_KERNEL) : NULL;
+}
+static inline const char *event_container(struct event *event)
+{
+	return event->container ? event->container(event) : NULL;
 }
 static inline struct value event_value(const struct event *event, size_t i)
 {

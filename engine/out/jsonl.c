@@ -141,6 +141,8 @@ static void jsonl_event(struct sink *sink, struct event *event)
 	text_adds(out, ",\"comm\":\"");
 	text_add_json(out, record->comm, strnlen(record->comm, sizeof(record->comm)));
 	text_addc(out, '"');
+	if (sink->columns.container)
+		add_member(out, ",\"container\":", event_container(event));
 	for (size_t i = 0; i < columns.n; i++) {
 		struct value value = event_value(event, columns.list[i].field);
 		text_add(out, columns.list[i].label.data, columns.list[i].label.len);

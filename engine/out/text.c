@@ -96,6 +96,13 @@ static void add_process(struct sink *sink, struct text *out, const struct rille_
 	}
 }
 
+static void add_container(struct sink *sink, struct text *out, struct event *event)
+{
+	const char *container = event_container(event);
+	text_label(out, "container", sink);
+	text_add_clean(out, container ? container : "-", container ? strlen(container) : 1);
+}
+
 static void text_event(struct sink *sink, struct event *event)
 {
 	struct text *out = &sink->out.buffer;
@@ -113,6 +120,8 @@ static void text_event(struct sink *sink, struct event *event)
 	add_padding(out, strlen(probe), sink->probe_width);
 	text_addc(out, ' ');
 	add_process(sink, out, event->record);
+	if (sink->columns.container)
+		add_container(sink, out, event);
 	for (size_t i = 0; i < columns.n; i++) {
 		struct value value = event_value(event, columns.list[i].field);
 		text_add(out, columns.list[i].label.data, columns.list[i].label.len);

@@ -37,10 +37,11 @@ enum builtin {
 	BUILTIN_KSTACK,
 	BUILTIN_USTACK_END,
 	BUILTIN_KSTACK_END,
+	BUILTIN_CONTAINER,
 	BUILTIN_LAST,
 };
 static const char *const builtins[BUILTIN_LAST] = {"probe", "time", "nsecs", "number", "pid", "tid", "ppid", "comm",
-        "ustack", "kstack", "ustack_end", "kstack_end"};
+        "ustack", "kstack", "ustack_end", "kstack_end", "container"};
 
 /* --- values --- */
 
@@ -150,6 +151,10 @@ static void push_builtin(lua_State *L, struct event *event, enum builtin which)
 	case BUILTIN_KSTACK_END:
 		push_stack_end(L, event, which == BUILTIN_USTACK_END ? STACK_USER : STACK_KERNEL);
 		return;
+	case BUILTIN_CONTAINER:
+		sandbox_charge(L, 1000); /* reads a file of /proc */
+		lua_pushstring(L, event_container(event));
+		return;
 	case BUILTIN_LAST:
 		break;
 	}
@@ -247,7 +252,8 @@ static int view_copy(lua_State *L)
 	lua_newtable(L);
 	lua_pushnil(L);
 	while (lua_next(L, lua_upvalueindex(1))) {
-		if (lua_type(L, -1) == LUA_TNUMBER) {
+		/* where its process is costs a look at /proc: only for who asks */
+		if (lua_type(L, -1) == LUA_TNUMBER && lua_tointeger(L, -1) != -1 - BUILTIN_CONTAINER) {
 			lua_Integer number = lua_tointeger(L, -1);
 			lua_pushvalue(L, -2);
 			push_member(L, event, number);
