@@ -11,7 +11,7 @@ _rille_look() {
   for ((i = 1; i < cword; i++)); do
     case ${words[i]} in
     --) return 1 ;;
-    -e | --eval | -p | --pid | --container | -n | --comm | -u | --uid | -d | --duration | -o | --output | --filter | --stack | --depth | --ring | \
+    --by | --crac | --every | --fd | --inode | --kind | -e | --eval | -p | --pid | --container | -n | --comm | -u | --uid | -d | --duration | -o | --output | --filter | --stack | --depth | --ring | \
       --limit | --format | --top | --fields | --timestamp | --color | --ready-fd | --object) ((i++)) ;;
     -*) ;;
     *) if [ -z "$command" ]; then command=${words[i]}; elif [ -z "$script" ]; then script=${words[i]}; fi ;;
@@ -30,13 +30,17 @@ _rille_add() {
 _rille_value() {
   case $1 in
   --color) _rille_reply -W 'auto always never' ;;
+  --by) _rille_reply -W 'site fd' ;;
   --format) _rille_reply -W 'text jsonl csv perf-script top folded flamegraph speedscope pprof' ;;
   --stack) _rille_reply -W 'user kernel both' ;;
   --timestamp) _rille_reply -W 'time iso epoch delta none' ;;
   -u | --uid) _rille_reply -u ;;
   -p | --pid) _rille_reply -W "$(ps -eo pid= 2>/dev/null)" ;;
   -n | --comm) _rille_reply -W "$(ps -eo comm= 2>/dev/null | sort -u)" ;;
-  -o | --output | --object) _rille_reply -f ;;
+  -o | --output | --object | --crac) _rille_reply -f ;;
+  --every | --fd | --inode) COMPREPLY=() ;;
+  --kind) _rille_reply -W 'socket pipe file directory fifo device memfd eventpoll eventfd inotify fanotify timerfd signalfd
+    pidfd io_uring userfaultfd perf_event bpf namespace anon_inode' ;;
   -e | --eval | -d | --duration | --filter | --depth | --ring | --limit | --top | --fields | --ready-fd) COMPREPLY=() ;;
   *) return 1 ;;
   esac
@@ -80,7 +84,7 @@ _rille() {
   '') if [[ $cur == -* ]]; then
     _rille_reply -W "--help --version -e"
   else
-    _rille_reply -W 'run report list check emit doctor help'
+    _rille_reply -W 'run open report list check emit doctor help'
   fi ;;
   run | check | emit) if [[ $cur == -* ]]; then
     # shellcheck disable=SC2086 # no script, no word
@@ -88,6 +92,7 @@ _rille() {
   elif [ -z "$script" ]; then
     _rille_scripts
   fi ;;
+  open) _rille_reply -W "-- $(_rille_options "$rille" open)" ;;
   report) if [[ $cur == -* ]]; then
     _rille_reply -W "$(_rille_options "$rille" report)"
   else
@@ -100,7 +105,7 @@ _rille() {
   else
     _rille_probes
   fi ;;
-  help) _rille_reply -W 'run report list check emit doctor' ;;
+  help) _rille_reply -W 'run open report list check emit doctor' ;;
   esac
   declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
 }
