@@ -23,6 +23,8 @@ int rille_convert(rille *r, const struct rille_conversion *given)
 	        .comm = options.comm,
 	};
 	e = handle_add_outputs(r);
+	if (e == 0 && r->shared.origins && !r->script) /* what stacks are about is a table that every script has */
+		e = rille_load_recipe(r, "socket");
 	if (e == 0)
 		e = session_convert(r->session, &what, &r->err);
 	return e < 0 ? handle_error(r, e) : 0;

@@ -95,7 +95,7 @@ static const struct option_spec {
         {"addresses", 0, KEY_SET, NULL, FOR_OUT | FOR_OPEN, "show addresses and whole paths in stacks", "addresses",
                 "yes"},
         {"signatures", 0, KEY_SET, NULL, FOR_OUT | FOR_OPEN, "show signatures of Java methods", "signatures", "yes"},
-        {"origins", 0, KEY_SET, NULL, FOR_RUN, "say below a stack what it is about, and what to do about it", "origins",
+        {"origins", 0, KEY_SET, NULL, FOR_OUT, "say below a stack what it is about, and what to do about it", "origins",
                 "yes"},
         {"color", 0, KEY_COLOR, "WHEN", FOR_OUT | FOR_OPEN, "auto (on a terminal), always or never"},
         {"ready-fd", 0, KEY_READY_FD, "N", FOR_TRACE, "write a line to descriptor N once the probes are attached"},

@@ -57,12 +57,15 @@ static int take_meta(void *user, const struct sink_meta *meta, struct err *err)
 {
 	struct convert *convert = user;
 	struct session *session = convert->session;
+	struct sink_meta with_origins = *meta;
 	int r = 0;
 	convert->started = meta->started;
 	for (size_t i = 0; i < session->noutputs && !r; i++)
 		r = check_output(convert->what, &session->outputs[i].options, err);
+	if (!r)
+		r = plan_find_origins(session, &with_origins, err);
 	for (size_t i = 0; i < session->noutputs && !r; i++)
-		r = sink_open(&session->outputs[i].sink, &session->outputs[i].options, meta, err);
+		r = sink_open(&session->outputs[i].sink, &session->outputs[i].options, &with_origins, err);
 	return r;
 }
 

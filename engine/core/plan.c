@@ -146,7 +146,7 @@ struct sink_meta plan_meta(const struct session *session, struct utsname *name)
 }
 
 /* The script's table, if an output wants it. */
-static int find_origins(struct session *session, struct sink_meta *meta, struct err *err)
+int plan_find_origins(struct session *session, struct sink_meta *meta, struct err *err)
 {
 	bool wanted = false;
 	for (size_t i = 0; i < session->noutputs; i++)
@@ -173,7 +173,7 @@ int plan_open_outputs(struct session *session, struct err *err)
 	meta.filtered = session->comm || session->uid >= 0 || session->ncgroups;
 	meta.traced = session->kernel != NULL;
 	if (r == 0)
-		r = find_origins(session, &meta, err);
+		r = plan_find_origins(session, &meta, err);
 	for (size_t i = 0; r == 0 && i < session->noutputs; i++)
 		r = sink_open(&session->outputs[i].sink, &session->outputs[i].options, &meta, err);
 	free(pids);

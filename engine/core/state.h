@@ -108,6 +108,8 @@ int plan_attach(struct session *session, struct err *err);
 struct utsname;
 struct sink_meta plan_meta(const struct session *session, struct utsname *name);
 int plan_open_outputs(struct session *session, struct err *err);
+/* What stacks are about, into meta.origins if an output wants it. */
+int plan_find_origins(struct session *session, struct sink_meta *meta, struct err *err);
 /* Compiles what plan_generate() made; the caller frees *ret_data. */
 int plan_compile(struct session *session, int output, void **ret_data, size_t *ret_len, struct err *err);
 

@@ -198,7 +198,8 @@ RILLE_API int rille_stop(rille *r, const char *reason);
 /* --- Reports ---
  *
  * Instead of tracing: reads a trace that the format "jsonl" wrote, to the end of `fd`, into the outputs that were added,
- * with the settings "fields", "limit", "color", "timestamp", "addresses", "signatures" and "top". Nothing is loaded or
+ * with the settings "fields", "limit", "color", "timestamp", "addresses", "signatures", "top" and "origins"; a script that was
+ * loaded before says with the last what stacks are about. Nothing is loaded or
  * attached, and no privileges are needed; the handle is then as after rille_stop().
  * -EPROTO (tag not-a-trace): the first line is none of a trace. -EBADMSG (incomplete-trace): lines could not be read, or
  * the end is missing; each was told to the log with its number, and the outputs have all the rest. */

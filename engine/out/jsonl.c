@@ -4,6 +4,7 @@
  * event's own members gets an underscore behind it (`type` → `type_`), so that no name stands twice. Everything that
  * came from a traced process goes through text_add_json(). */
 #include "engine/out/format.h"
+#include "engine/out/jsonl_names.h"
 #include "engine/out/origin_text.h"
 #include "engine/out/value.h"
 
@@ -41,25 +42,11 @@ static void add_time(struct sink *sink, struct text *out, const char *key, int64
 	text_addc(out, '"');
 }
 
-/* With underscores behind it, too, so that whoever reads takes one away and has the name. */
-static bool is_reserved(const char *name)
-{
-	static const char *const reserved[] = {"type", "probe", "time", "nsecs", "pid", "tid", "ppid", "comm", "ustack",
-	        "ustack_end", "kstack", "kstack_end", "about"};
-	size_t len = strlen(name);
-	while (len && name[len - 1] == '_')
-		len--;
-	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
-		if (strlen(reserved[i]) == len && strncmp(name, reserved[i], len) == 0)
-			return true;
-	return false;
-}
-
 static void add_key(struct text *out, const char *name)
 {
 	text_adds(out, ",\"");
 	text_add_json(out, name, strlen(name));
-	if (is_reserved(name))
+	if (jsonl_is_reserved(name))
 		text_addc(out, '_');
 	text_adds(out, "\":");
 }
@@ -179,7 +166,7 @@ static void add_probe_meta(struct text *out, const struct probe_schema *probe, c
 		const struct field_schema *field = columns->list[i].schema;
 		text_adds(out, i ? ",{\"name\":\"" : "{\"name\":\"");
 		text_adds(out, field->name);
-		text_adds(out, is_reserved(field->name) ? "_\"" : "\"");
+		text_adds(out, jsonl_is_reserved(field->name) ? "_\"" : "\"");
 		add_member(out, ",\"kind\":", kind_name(field));
 		if (field->kind <= VALUE_UINT)
 			text_printf(out, ",\"bits\":%u", field->width * 8);

@@ -1,4 +1,5 @@
 /* The schemas of a trace, from its first record: what its events have and how it is to be shown. */
+#include "engine/out/jsonl_names.h"
 #include "engine/out/trace_reader.h"
 
 #include <errno.h>
@@ -6,21 +7,6 @@
 #include <string.h>
 
 enum { MAX_PROBES = 4096, MAX_ELEMENTS = 64 };
-
-/* As the format jsonl writes it: a name that an event's own member has gets an underscore, which is no part of it. */
-static const char *const reserved[] = {"type", "probe", "time", "nsecs", "pid", "tid", "ppid", "comm", "ustack",
-        "ustack_end", "kstack", "kstack_end", "about"};
-
-size_t trace_name_length(const char *key)
-{
-	size_t len = strlen(key), stem = len;
-	while (stem && key[stem - 1] == '_')
-		stem--;
-	for (size_t i = 0; stem < len && i < sizeof(reserved) / sizeof(*reserved); i++)
-		if (strlen(reserved[i]) == stem && strncmp(key, reserved[i], stem) == 0)
-			return len - 1;
-	return len;
-}
 
 static bool read_kind(const char *name, enum value_kind *ret)
 {
@@ -68,7 +54,7 @@ static int read_field(
 	if (trace_text(from, "as", &as, NULL) && decode_format(as, &field->format, field->prefix, NULL) < 0)
 		field->format = FORMAT_NONE;
 	*key = strdup(name);
-	field->name = strndup(name, trace_name_length(name));
+	field->name = strndup(name, jsonl_name_length(name));
 	return *key && field->name ? decoder_init(decoder, field, err) : err_nomem(err);
 }
 

@@ -3,6 +3,7 @@
  * A trace is read by the schema that is documented (docs/schema): members that this version does not know are passed
  * over, a record that cannot be read is told and the next one is tried. Only the first record must be there, since
  * without it nobody knows what the events have. */
+#include "engine/out/jsonl_names.h"
 #include "engine/out/trace_reader.h"
 
 #include <errno.h>
@@ -182,7 +183,7 @@ static int read_row(
 		{
 			if (strcmp(key, "type") == 0 || r)
 				continue;
-			names[n] = strndup(key, trace_name_length(key));
+			names[n] = strndup(key, jsonl_name_length(key));
 			if (!names[n])
 				r = err_nomem(err);
 			else if (!read_cell(&cells[n], names[n], from))

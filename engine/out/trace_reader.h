@@ -45,9 +45,6 @@ int trace_stack_read(
 int trace_probes_read(struct trace_reader *reader, struct json_object *list, struct err *err);
 void trace_probes_fini(struct trace_reader *reader);
 
-/* How much of a member's name is the name of the field or cell (trace_probes.c). */
-size_t trace_name_length(const char *key);
-
 /* --- members (trace_json.c). A member that is not there, or of another type: false, and *ret as it was. --- */
 
 struct json_object *trace_member(struct json_object *object, const char *key, enum json_type type);

@@ -159,7 +159,7 @@ class Report(Base):
         self.assertEqual(program.stdout.readline(), "ready\n")
         if rille.why_not_trace():
             self.skipTest(rille.why_not_trace())
-        extra = ["--addresses", "--signatures"]
+        extra = ["--addresses", "--signatures", "--origins"]
         tracer = rille.start("run", "socket", "-p", program.pid, *extra, *self.outputs("direct"))
         for answer in ("done\n", None):
             program.stdin.write("\n")
@@ -171,6 +171,7 @@ class Report(Base):
         done = rille.run("report", self.path / "direct.jsonl", *extra, *self.outputs("report"))
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertTrue(any(frame["kind"] == "java" for event in self.events() for frame in event["ustack"]))
+        self.assertTrue(any("about" in event for event in self.events()))
         self.compare()
 
     def test_only_some_events(self):
