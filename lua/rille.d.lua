@@ -75,6 +75,56 @@ rille.origins = {}
 ---@return rille.origin?
 function rille.origin(stack, path) end
 
+---A process as /proc shows it now; in callbacks only. What has gone is nil and a message.
+---@class rille.proc
+rille.proc = {}
+
+---@param pid integer
+---@return { fd: integer, kind: string, inode?: integer, path?: string }[]?
+---@return string? why
+function rille.proc.descriptors(pid) end
+
+---@param pid integer
+---@return { start: integer, stop: integer, perms: string, offset: integer, inode?: integer, path?: string }[]?
+---@return string? why
+function rille.proc.maps(pid) end
+
+---@param pid integer
+---@return integer? # ns since 1970, as exact as the kernel tells (10 ms)
+---@return string? why
+function rille.proc.started(pid) end
+
+---@class rille.container
+---@field runtime string
+---@field id string
+---@field name? string
+---@field pod? string
+---@field pod_uid? string
+---@field pod_namespace? string
+---@field cgroup string
+
+---@param pid integer
+---@return rille.container? # nil: in none
+---@return string? why
+function rille.proc.container(pid) end
+
+---A socket as sock_diag shows it now; in callbacks only.
+---@class rille.sock
+rille.sock = {}
+
+---@param inode integer the N of socket:[N]
+---@param pid? integer a process in the same network namespace; the tracer
+---@return { family?: string, type?: string, state?: string, local?: rille.address, remote?: rille.address, waiting?: integer, peer?: integer }?
+---@return string? why
+function rille.sock.state(inode, pid) end
+
+---The other end, of Unix sockets and of TCP on this machine.
+---@param inode integer
+---@param pid? integer
+---@return { inode: integer, pid?: integer, fd?: integer, comm?: string }?
+---@return string? why
+function rille.sock.peer(inode, pid) end
+
 ---@class rille.frame
 ---@field kind "kernel"|"native"|"java"|"js"|"python"|"lua"|"stub"|"marker"|"unknown"
 ---@field name? string

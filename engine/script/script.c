@@ -19,6 +19,7 @@ static int open_all(lua_State *L)
 {
 	library_open(L);
 	origins_open(L);
+	processes_open(L);
 	address_open(L);
 	require_open(L);
 	output_open(L);
@@ -144,6 +145,7 @@ void script_free(struct script *script)
 	if (script->origins != script->origins_given)
 		origins_free(script->origins_given);
 	origins_free(script->origins);
+	processes_free(script->processes);
 	text_fini(&script->scratch);
 	if (script->dir_fd >= 0)
 		close(script->dir_fd);

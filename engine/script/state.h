@@ -76,6 +76,8 @@ struct script {
 	const void *origins_of;        /* … that table, … */
 	size_t norigins;               /* … and the number of its entries */
 
+	struct processes *processes; /* what rille.proc read last; NULL: nothing */
+
 	/* Of the callback at hand. */
 	int output;        /* reference of the object that callbacks call `out` */
 	struct view *live; /* the event that may be used, NULL = none */
@@ -148,6 +150,12 @@ const uint64_t *library_unsigned(lua_State *L, int idx);
 void origins_open(lua_State *L);
 /* Checks rille.origins if the script has looked at it. */
 int origins_check(struct script *script, struct err *err);
+
+/* --- processes.c: rille.proc and rille.sock --- */
+
+struct processes;
+void processes_open(lua_State *L);
+void processes_free(struct processes *answers);
 
 /* --- view.c: events --- */
 
