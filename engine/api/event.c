@@ -320,3 +320,15 @@ int rille_event_json(const rille_event *object, const char **ret, size_t *ret_le
 	*ret_len = len - 1; /* without the newline */
 	return 0;
 }
+
+int rille_event_container(const rille_event *object, const char **ret)
+{
+	int e;
+	struct event *event = event_live(object, &e);
+	if (!event)
+		return e;
+	if (!ret)
+		return handle_null(object->r, "rille_event_container", "ret");
+	*ret = event_container(event);
+	return *ret ? 0 : -ENODATA;
+}

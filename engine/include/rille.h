@@ -269,6 +269,9 @@ RILLE_API int rille_event_show(const rille_event *event, int field, const char *
  * the next call of this function with the event. */
 RILLE_API int rille_event_json(const rille_event *event, const char **ret, size_t *ret_len);
 
+/* The container that the event's process runs in, "docker:web-1"; reads a file of /proc. -ENODATA: none, or not known. */
+RILLE_API int rille_event_container(const rille_event *event, const char **ret);
+
 enum rille_side { RILLE_USER = 1, RILLE_KERNEL_SIDE = 2 };
 
 /* What is not known is NULL or 0. Names come from the traced process; control characters, and bytes that are not UTF-8,

@@ -25,10 +25,11 @@ enum builtin {
 	BUILTIN_KSTACK,
 	BUILTIN_USTACK_END,
 	BUILTIN_KSTACK_END,
+	BUILTIN_CONTAINER,
 	BUILTIN_LAST,
 };
 static const char *const builtins[BUILTIN_LAST] = {"probe", "time", "nsecs", "number", "pid", "tid", "ppid", "comm",
-        "ustack", "kstack", "ustack_end", "kstack_end"};
+        "ustack", "kstack", "ustack_end", "kstack_end", "container"};
 
 /* A field's number in a table of names: its index, then whether it is an array, then its kind. */
 enum { KIND_BITS = 3, ARRAY_BIT = 1 << KIND_BITS, INDEX_SHIFT = KIND_BITS + 1 };
@@ -155,6 +156,13 @@ static int push_stack_end(lua_State *L, struct session *session, int side)
 	return 1;
 }
 
+static int push_container(lua_State *L, struct session *session)
+{
+	const char *name;
+	lua_pushstring(L, rille_event_container(session->event, &name) == 0 ? name : NULL);
+	return 1;
+}
+
 static int push_builtin(lua_State *L, struct session *session, enum builtin which)
 {
 	const struct rille_head *head = &session->head;
@@ -189,6 +197,8 @@ static int push_builtin(lua_State *L, struct session *session, enum builtin whic
 	case BUILTIN_USTACK_END:
 	case BUILTIN_KSTACK_END:
 		return push_stack_end(L, session, which == BUILTIN_USTACK_END ? RILLE_USER : RILLE_KERNEL_SIDE);
+	case BUILTIN_CONTAINER:
+		return push_container(L, session);
 	case BUILTIN_LAST:
 		break;
 	}
@@ -256,7 +266,7 @@ static int event_newindex(lua_State *L)
 	return luaL_error(L, "events cannot be changed; ev:copy() makes a table that can");
 }
 
-/* ev:copy(): everything, as a plain table. */
+/* ev:copy(): everything, as a plain table; but not what a file of /proc would have to be read for. */
 static int event_copy(lua_State *L)
 {
 	struct session *session = view_check(L);
@@ -265,7 +275,7 @@ static int event_copy(lua_State *L)
 	push_names_of(L);
 	lua_pushnil(L);
 	while (lua_next(L, 3)) {
-		if (lua_type(L, -1) == LUA_TNUMBER) {
+		if (lua_type(L, -1) == LUA_TNUMBER && lua_tointeger(L, -1) != -1 - BUILTIN_CONTAINER) {
 			lua_pushvalue(L, -2);
 			push_member(L, session, (int)lua_tointeger(L, -2));
 			lua_rawset(L, 2);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define ENGINE "rille.engine"
 #define SESSION "rille.session"
@@ -97,6 +98,7 @@ struct session {
 	rille *r; /* NULL: closed */
 	struct engine *engine;
 	bool attached, stopped;
+	pid_t owner;       /* the process that attached */
 	struct buffer log; /* messages, level and text, until they can be told */
 
 	/* While a call of the library may call back. The indexes are of L. */
@@ -133,6 +135,8 @@ struct session *session_push(lua_State *L, int engine);
 struct session *session_check(lua_State *L, int idx);
 /* Has the engine keep the session at idx until it is closed. */
 void session_keep(lua_State *L, int idx);
+/* Takes the session's descriptor out of the engine's. */
+void session_unwatch(struct session *session);
 /* For both ways to an end, from Lua and from the collector: frees what the library holds. */
 void session_close(struct session *session);
 /* Tells the log what the library said in this call. The session is at idx. */

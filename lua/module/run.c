@@ -10,7 +10,6 @@
 #include "module.h"
 
 #include <errno.h>
-#include <sys/epoll.h>
 
 /* Protected. Argument: the session. A probe's own callback is called in place of the session's. */
 static int enter(lua_State *L)
@@ -77,16 +76,15 @@ static void end(lua_State *L, struct session *session)
 	lua_settop(L, session->error);
 }
 
-/* The session is at `self`. Its trace is over, and nothing of it is left to be delivered. */
+/* After end(): the trace is over, and nothing of it is left to be delivered. */
 static void finished(lua_State *L, struct session *session, const char *reason)
 {
-	struct epoll_event event;
 	compat_get_slots(L, session->self);
-	lua_pushstring(L, reason ? reason : "done");
+	lua_pushstring(L, reason);
 	lua_rawseti(L, -2, SESSION_OVER);
 	lua_pop(L, 1);
 	session->stopped = true;
-	epoll_ctl(session->engine->epoll, EPOLL_CTL_DEL, rille_fd(session->r), &event);
+	session_unwatch(session);
 }
 
 /* What a callback gave to session:stop(); it stays in the slots. */
@@ -102,17 +100,15 @@ static const char *asked_reason(lua_State *L, struct session *session)
 /* Between begin() and end(): the report, and the events before it. `reason` NULL: the library's. */
 static int stop(lua_State *L, struct session *session, const char *reason)
 {
-	const char *over = rille_over_reason(session->r);
-	if (!reason)
-		reason = asked_reason(L, session);
-	int e = rille_stop(session->r, reason);
-	finished(L, session, reason ? reason : over);
-	return e;
+	return rille_stop(session->r, reason ? reason : asked_reason(L, session));
 }
 
-static void raise_failures(lua_State *L, struct session *session, int e)
+/* Ends the call, which stopped the session if `reason` is not NULL, and raises what is to be raised. */
+static void raise_failures(lua_State *L, struct session *session, int e, const char *reason)
 {
 	end(L, session);
+	if (reason)
+		finished(L, session, reason);
 	session_tell(L, session->self, session);
 	if (session->failed)
 		lua_error(L); /* what the callback raised, as it was */
@@ -121,13 +117,23 @@ static void raise_failures(lua_State *L, struct session *session, int e)
 	lua_settop(L, session->self);
 }
 
+/* Why the trace ends: what its stopper said, else what the library says. */
+static const char *final_reason(lua_State *L, struct session *session, const char *given)
+{
+	const char *over = rille_over_reason(session->r), *asked = given ? given : asked_reason(L, session);
+	return asked ? asked : over ? over : "done";
+}
+
 int run_dispatch(lua_State *L, struct session *session, int timeout_ms, int max_events)
 {
+	const char *reason = NULL;
 	begin(L, session);
 	int n = rille_dispatch(session->r, timeout_ms, max_events), e = n;
-	if (n == -ESHUTDOWN || (n >= 0 && rille_over_reason(session->r)))
+	if (n == -ESHUTDOWN || (n >= 0 && rille_over_reason(session->r))) {
 		e = stop(L, session, NULL);
-	raise_failures(L, session, e);
+		reason = final_reason(L, session, NULL);
+	}
+	raise_failures(L, session, e, reason);
 	return n > 0 ? n : 0;
 }
 
@@ -135,5 +141,5 @@ void run_stop(lua_State *L, struct session *session, const char *reason)
 {
 	begin(L, session);
 	int e = stop(L, session, reason);
-	raise_failures(L, session, e);
+	raise_failures(L, session, e, final_reason(L, session, reason));
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 /* What is kept of a log that nobody was told of yet. */
 enum { MOST_LOG = 256 << 10 };
@@ -106,16 +107,17 @@ struct session *session_push(lua_State *L, int at)
 	return session;
 }
 
-static void unwatch(struct session *session)
+/* A child of the process that attached shares its epoll set, in which nothing is the child's to change. */
+void session_unwatch(struct session *session)
 {
 	int fd = session->r ? rille_fd(session->r) : -1;
-	if (session->engine && session->engine->epoll >= 0 && fd >= 0)
+	if (session->engine && session->engine->epoll >= 0 && fd >= 0 && session->owner == getpid())
 		epoll_ctl(session->engine->epoll, EPOLL_CTL_DEL, fd, NULL);
 }
 
 void session_close(struct session *session)
 {
-	unwatch(session);
+	session_unwatch(session);
 	if (session->engine)
 		engine_forget(session->engine, session);
 	session->engine = NULL;
@@ -339,6 +341,7 @@ static int session_attach(lua_State *L)
 	if (epoll_ctl(session->engine->epoll, EPOLL_CTL_ADD, rille_fd(session->r), &event) < 0)
 		return failure_raise_code(L, -errno, "epoll", strerror(errno));
 	session->attached = true;
+	session->owner = getpid();
 	return done(L, session, e);
 }
 

@@ -99,6 +99,7 @@ class Module(unittest.TestCase):
             local copy = ev:copy()
             assert(copy.pid == ev.pid and copy.fds[2] == ev.fds[2] and copy.ustack == ev.ustack)
             assert(ev.ustack_end == "root" and ev.kstack == nil and ev.kstack_end == nil)
+            assert(ev.container == nil or type(ev.container) == "string")
             assert(ev:show("comm") == "luapair" and ev:show("ustack"):find("leaf", 1, true))
             print(ev:json())
             print(ev.pid, ev.fds[1], ev.fds[2], ev.inodes[1], ev.inodes[2], rille.folded(ev.ustack), rille.time(ev.time))
@@ -497,6 +498,35 @@ class Module(unittest.TestCase):
           while e:dispatch() do end
         """, status=7)
 
+    def test_fork(self):
+        """A child of the host that closes its copy of the state, or uses a session, does no harm to the trace."""
+        self.lua("""
+          local ffi = require "ffi"
+          ffi.cdef "int fork(void); int waitpid(int pid, int *status, int options);"
+          local e, n = rille.open {}, 0
+          local s = e:load(pairs_of()):target_pid(pid):on_event(function() n = n + 1 end):attach()
+          for _, how in ipairs { "dispatch", "stop", "close", "state" } do
+            local child = ffi.C.fork()
+            if child == 0 then
+              if how == "dispatch" then
+                local ok, err = pcall(e.dispatch, e, 0)
+                if ok or err.tag ~= "forked" then os.exit(1) end
+              elseif how == "stop" then
+                pcall(s.stop, s)
+              elseif how == "close" then
+                e:close()
+              end
+              os.exit(0, true)
+            end
+            local status = ffi.new("int[1]")
+            ffi.C.waitpid(child, status, 0)
+            assert(status[0] == 0, how)
+          end
+          ready()
+          while e:dispatch() do end
+          assert(n == 2, n)
+        """, luas=["luajit"])
+
     def test_to_be_closed(self):
         """Lua 5.4 closes engines and sessions at the end of their block, and when an error leaves it."""
         self.lua("""
@@ -689,7 +719,7 @@ class Module(unittest.TestCase):
             self.assertEqual(found["library"], declared["library"] - scripts_only)
             for kind in ("engine", "session", "event"):
                 self.assertEqual(found[kind], declared[kind], kind)
-            self.assertEqual(found["event_fields"] | {"kstack", "kstack_end"}, fields["event"])
+            self.assertEqual(found["event_fields"] | {"kstack", "kstack_end", "container"}, fields["event"])
             self.assertEqual(found["stats"], fields["stats"])
             self.assertEqual(found["error"], fields["error"])
             self.assertLessEqual(found["frame"], fields["frame"])
