@@ -97,6 +97,11 @@ static const struct stack *resolve(struct event *event, enum stack_sides side)
 	return reader->has_kstack ? &reader->kstack : NULL;
 }
 
+static const char *container(struct event *event)
+{
+	return ((struct trace_reader *)event->owner)->container;
+}
+
 int trace_event_read(struct trace_reader *reader, struct json_object *object, struct err *err)
 {
 	struct event *event = &reader->event;
@@ -112,6 +117,8 @@ int trace_event_read(struct trace_reader *reader, struct json_object *object, st
 		r = read_side(reader, object, "kstack", "kstack_end", &reader->kstack, &reader->has_kstack, err);
 	if (r)
 		return r;
+	reader->container = NULL;
+	trace_text(object, "container", &reader->container, NULL);
 	reader->record.probe = (uint32_t)probe;
 	event->probe = &reader->schemas[probe];
 	event->record = &reader->record;
@@ -119,6 +126,7 @@ int trace_event_read(struct trace_reader *reader, struct json_object *object, st
 	event->number++;
 	event->values = reader->values;
 	event->resolve = resolve;
+	event->container = container;
 	event->owner = reader;
 	return 0;
 }

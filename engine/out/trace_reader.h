@@ -30,6 +30,7 @@ struct trace_reader {
 	struct text bytes; /* what values point to */
 	struct stack ustack, kstack;
 	bool has_ustack, has_kstack;
+	const char *container; /* of the event at hand; NULL */
 };
 
 /* Fills the event at hand. `object` has to live as long as it. -EBADMSG. */

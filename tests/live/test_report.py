@@ -139,7 +139,7 @@ class Report(Base):
 
     def test_chosen_fields(self):
         """With --fields the trace has no others; all but pprof, which labels descriptors anyway, are the same."""
-        self.trace("run", self.write_script(), extra=["--addresses", "--fields", "addr,flags,fd,family"])
+        self.trace("run", self.write_script(), extra=["--addresses", "--fields", "addr,container,flags,fd,family"])
         self.compare(*(name for name in FORMATS if name != "pprof"))
 
     def test_recipes(self):
