@@ -282,6 +282,26 @@ class Growth(OpenTest):
         self.assertEqual([report["number"] for report in reports.reports], list(range(1, len(reports.reports) + 1)))
         self.assertEqual({report["reason"] for report in reports.reports[:-1]}, {"every"})
 
+    def test_losses_are_told_and_make_nothing_wrong(self):
+        """With a ring that is much too small the list is still what /proc shows, the report says that events were lost, and what is
+        shown as known is right: a descriptor whose event was lost has no maker."""
+        program = self.shop.compile("opens.c", "-O1")
+        tracer, reports = self.trace("--ring", "4K", "--", program, "many", "10000", stdin=subprocess.PIPE)
+        pid = int(tracer.stdout.readline().split()[0])
+        self.ask(tracer, reports)
+        report = reports.open[0]
+        self.assertEqual({fd: link_of(record) for (_, fd), record in report.items()}, open_now(pid))
+        for record in report.values():
+            if record["origin"] == "known":
+                self.assertIn("many", reports.functions(0, record["made"]))
+            elif record["kind"] == "socket":
+                self.assertEqual(record["origin"], "unproved")
+        known = sum(record["origin"] == "known" for record in report.values())
+        self.assertEqual(reports.reports[0]["complete"], known == 10000)
+        tracer.stdin.close()
+        tracer.stdin = None
+        tracer.communicate(timeout=60)
+
     def test_memory_is_bounded(self):
         """Opening and closing a hundred thousand times more costs no memory: what is gone is forgotten."""
         program = self.shop.compile("opens.c", "-O1")
