@@ -8,7 +8,7 @@
  *
  * A first round is not counted: libraries keep things for themselves. Then lines of
  *
- *     before|after descriptors=N threads=N blocks=N kilobytes=N
+ *     before|middle|after descriptors=N threads=N blocks=N kilobytes=N
  *     round N: fine | CODE TAG               of the call that failed
  *
  * close(-1001) and close(-1002) stand around declaring and attaching, for those who watch the system calls. */
@@ -220,6 +220,8 @@ int main(int argc, char **argv)
 		for (long i = 1; i <= count; i++) {
 			play(&host);
 			tell(&host, i);
+			if (i == count / 2)
+				print_state("middle");
 		}
 	}
 	print_state("after");
