@@ -43,14 +43,13 @@ enum { TYPE_CDATA = 10, SIGNED = 1, UNSIGNED, READ, BOX };
 
 static const char tools[] = "local found, ffi = pcall(require, 'ffi')\n"
                             "if not found then return end\n"
-                            "local i64, u64 = ffi.typeof('const int64_t *'), ffi.typeof('const uint64_t *')\n"
-                            "local out = ffi.typeof('int64_t *')\n"
+                            "local i64, u64 = ffi.typeof('int64_t *'), ffi.typeof('uint64_t *')\n"
                             "local is = ffi.istype\n"
                             "return function(box) return ffi.cast(i64, box)[0] end,\n"
                             "  function(box) return ffi.cast(u64, box)[0] end,\n"
                             "  function(box, value)\n"
                             "    if not (is('int64_t', value) or is('uint64_t', value)) then return false end\n"
-                            "    ffi.cast(out, box)[0] = value\n"
+                            "    ffi.cast(i64, box)[0] = value\n"
                             "    return true\n"
                             "  end\n";
 

@@ -31,6 +31,7 @@ class Capabilities(unittest.TestCase):
         # Where a normal user gets at everything: copies of the programs, and a cache of its own.
         cls.shop = rille.Workshop()
         cls.pair = cls.shop.compile("pair.c", "-O1", "-g")
+        cls.say = hosts.Pair(cls.pair, cls.shop.path)
         for name in (rille.RILLE, hosts.compiler_path(), hosts.LIBRARY / "librille.so.0"):
             shutil.copy(name, cls.shop.path)
         cls.host = hosts.compile_host(hosts.EXAMPLES / "host.c", cls.shop.path / "host")
@@ -67,22 +68,22 @@ class Capabilities(unittest.TestCase):
 
     def test_enough(self):
         """CAP_BPF and CAP_PERFMON trace the user's own programs, with whole stacks, also where the object has to be compiled."""
-        done = self.run_with(TRACE, self.host, self.pair)
+        done = self.run_with(TRACE, self.host, self.say.command)
         self.assertEqual(done.returncode, 0, done.stderr)
         events = hosts.pairs(done.stdout)
-        self.assertEqual([numbers for numbers, _ in events], hosts.said(done.stdout))
+        self.assertEqual([numbers for numbers, _ in events], self.say.said())
         self.assertEqual({names[-1] for _, names in events}, {"_start"})
 
     def test_each_is_needed(self):
         """Without one of them a host is refused, and told which."""
         for missing, has in (("CAP_BPF", ["perfmon"]), ("CAP_PERFMON", ["bpf"])):
-            done = self.run_with(has, self.host, self.pair)
+            done = self.run_with(has, self.host, self.say.command)
             self.assertEqual(done.returncode, 1)
             self.assertIn(f"{missing} is missing", done.stderr)
             self.assertIn("[no-permission]", done.stderr)
-        done = self.run_with([], self.host, self.pair)
+        done = self.run_with([], self.host, self.say.command)
         self.assertIn("CAP_BPF and CAP_PERFMON are missing", done.stderr)
-        done = self.run_with(["sys_admin"], self.host, self.pair)
+        done = self.run_with(["sys_admin"], self.host, self.say.command)
         self.assertEqual(done.returncode, 0, done.stderr)  # what it was called before Linux 5.8
 
     def test_no_privileges_needed(self):
@@ -176,9 +177,9 @@ class Capabilities(unittest.TestCase):
         if done.returncode:
             self.skipTest(f"this file system has no file capabilities: {done.stderr.strip()}")
         done = hosts.run("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--inh-caps=-all",
-                         host, self.pair, env=self.environment())
+                         host, self.say.command, env=self.environment())
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual([numbers for numbers, _ in hosts.pairs(done.stdout)], hosts.said(done.stdout))
+        self.assertEqual([numbers for numbers, _ in hosts.pairs(done.stdout)], self.say.said())
 
 
 if __name__ == "__main__":

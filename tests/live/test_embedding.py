@@ -149,7 +149,8 @@ class Guide(unittest.TestCase):
             self.skipTest("pkg-config is not installed")
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(hosts.EXAMPLES / "host.c", folder)
-            shutil.copy(self.pair, folder)
+            say = hosts.Pair(self.pair, pathlib.Path(folder))
+            say.command.rename(pathlib.Path(folder) / "pair")
             (pathlib.Path(folder) / "pairs.lua").write_text(
                 'return { probes = { { "syscall:socketpair", fields = { "fds = s32(usockvec, 2)" } } } }', encoding="utf-8")
             env = hosts.environment()
@@ -160,11 +161,11 @@ class Guide(unittest.TestCase):
                 if fence == "sh":
                     done = hosts.run("sh", "-e", "-c", text, env=env, cwd=folder)
                     self.assertEqual(done.returncode, 0, text + done.stderr)
-                    outputs.append(done.stdout)
+                    outputs.append((done.stdout, say.said()))
             self.assertEqual(len(outputs), 2)
-            self.assertEqual([numbers for numbers, _ in hosts.pairs(outputs[0])], hosts.said(outputs[0]))
-            self.assertEqual(re.findall(r" fds=\[(\d+),(\d+)\]", outputs[1]),
-                             [(str(first), str(second)) for first, second, *_ in hosts.said(outputs[1])])
+            self.assertEqual([numbers for numbers, _ in hosts.pairs(outputs[0][0])], outputs[0][1])
+            self.assertEqual([[int(n) for n in found] for found in re.findall(r" fds=\[(\d+),(\d+)\]", outputs[1][0])],
+                             [said[:2] for said in outputs[1][1]])
 
     def test_capabilities(self):
         """The table's capabilities are those whose lack is tested."""

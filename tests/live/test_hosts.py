@@ -46,6 +46,7 @@ class Case(unittest.TestCase):
             raise unittest.SkipTest("librille.so is not in the build folder")
         cls.shop = rille.Workshop()
         cls.pair = cls.shop.compile("pair.c", "-O1", "-g")
+        cls.say = hosts.Pair(cls.pair, cls.shop.path)
 
     @classmethod
     def tearDownClass(cls):
@@ -54,9 +55,9 @@ class Case(unittest.TestCase):
     def compile(self, name, *options):
         return hosts.compile_host(hosts.EXAMPLES / f"{name}.c", self.shop.path / name, *options)
 
-    def check_pair(self, stdout, events):
-        self.assertEqual([numbers for numbers, _ in events], hosts.said(stdout))
-        self.assertEqual(len(events), 2, stdout)
+    def check_pair(self, events):
+        self.assertEqual([numbers for numbers, _ in events], self.say.said())
+        self.assertEqual(len(events), 2)
         for _, names in events:
             self.assertEqual(names[:4], STACK)
             self.assertEqual(names[-1], "_start")
@@ -78,10 +79,10 @@ class Hosts(Case):
 
     def check_host(self, *host, lua=None):
         """The command is a small C program, then a Java program."""
-        done = hosts.run(*host, self.pair, lua=lua)
+        done = hosts.run(*host, self.say.command, lua=lua)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(done.stderr, "")
-        self.check_pair(done.stdout, hosts.pairs(done.stdout))
+        self.check_pair(hosts.pairs(done.stdout))
         if self.java:
             done = hosts.run(*host, *self.java, lua=lua)
             self.assertEqual(done.returncode, 0, done.stderr)
@@ -126,9 +127,9 @@ class Hosts(Case):
         if llvm is None:
             self.skipTest("no LLVM with a shared library is installed")
         host = self.compile("embedded", "-rdynamic", *lua, *llvm)
-        done = hosts.run(host, self.pair)
+        done = hosts.run(host, self.say.command)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.check_pair(done.stdout, [event for event in hosts.pairs(done.stdout) if event[1]])
+        self.check_pair([event for event in hosts.pairs(done.stdout) if event[1]])
         self.assertIn(f"the host's {version} counted 2 events; 6 * 7 = 42", done.stdout)
         self.assertEqual(len(re.findall(r"^Lua 5\.4\t", done.stdout, re.MULTILINE)), 2, done.stdout)
 
@@ -185,7 +186,7 @@ class Metrics(Case):
 
     def test_metrics(self):
         """The counts are what the program did, and the events are printed; SIGTERM ends the daemon."""
-        process, output = self.start(self.pair)
+        process, output = self.start(self.say.command)
         address = re.search(r"http://\S+", self.wait_for(process, output, r"http://\S+\n")).group()
         self.wait_for(process, output, r"SOCK_DGRAM|(?s:_start.*_start)")
         with urllib.request.urlopen(address, timeout=30) as answer:
@@ -199,8 +200,7 @@ class Metrics(Case):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(timeout=60), 0)
         output.seek(0)
-        text = output.read()
-        self.check_pair(text, hosts.pairs(text))
+        self.check_pair(hosts.pairs(output.read()))
 
     def test_names_are_escaped(self):
         """A program whose name has quotes, backslashes and line ends cannot add lines of its own."""

@@ -135,14 +135,16 @@ class Module(unittest.TestCase):
           s:target_pid(pid)
           s:on_event(function(ev)
             local n = ev.offset or ev.addr
-            print((tostring(ev.addr and rille.u64(n) or n):gsub("LL$", "")), ev.addr and "unsigned" or "signed")
-            assert(n == n and not (n ~= n))
+            local shown = tostring(ev.addr and rille.u64(n) or n):gsub("LL$", "")
+            print(shown, ("%x"):format(n), ev.addr and "unsigned" or "signed")
           end)
           s:attach()
           ready()
           while e:dispatch() do end
         """, ["python3", "-c", code])
-        expected = [f"{n}\tsigned" for n in numbers] + [f"{n & (2**64 - 1)}\tunsigned" for n in numbers]
+        wide = [n & (2**64 - 1) for n in numbers]
+        expected = [f"{n}\t{bits:x}\tsigned" for n, bits in zip(numbers, wide)]
+        expected += [f"{bits}\t{bits:x}\tunsigned" for bits in wide]
         for out, _ in results.values():
             self.assertEqual([line for line in out.splitlines() if line in expected], expected, out)
 
