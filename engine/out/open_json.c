@@ -75,7 +75,9 @@ static void add_report(struct writing *w, const struct sink_end *end)
 	add_string(w->out, ",\"reason\":", end->reason ? end->reason : "done");
 	text_printf(w->out, ",\"complete\":%s", report->lost ? "false" : "true");
 	add_number(w->out, ",\"lost\":", report->lost);
-	if (w->sink->options.open.by_site)
+	if (report->crac)
+		add_number(w->out, ",\"answers\":", report->crac->n);
+	else if (w->sink->options.open.by_site)
 		add_number(w->out, ",\"places\":", report->nplaces);
 	else
 		add_number(w->out, ",\"open\":", report->nitems);

@@ -34,6 +34,8 @@ def answers(text):
     """[(what the text said, what it is or None)]"""
     found = []
     for record in rille.records(text):
+        if rille.validator():
+            rille.validator().validate(record)
         if record["type"] == "crac":
             found.append((record, None))
         elif record["type"] == "open":
