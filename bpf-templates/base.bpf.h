@@ -25,6 +25,10 @@ typedef u64 __attribute__((may_alias)) long_of_text;
 /* Keeps the compiler from proving a bound again in another register, where the verifier would not see it. */
 #define HIDE(x) __asm__ volatile("" : "+r"(x))
 
+/* A u64 is made at most `max`, a constant, where the verifier sees it whatever the compiler does: with a test in C, it may
+ * test one copy of the value and use another, which older verifiers take for two. */
+#define AT_MOST(x, max) __asm__ volatile("if %0 <= %1 goto +1\n\t%0 = %1" : "+r"(x) : "i"(max))
+
 /* Sets a variable to zeros of which the verifier does not know that they are: reading nothing gives them. What a loop
  * (bpf_loop()) changes has to begin so. Kernels before 6.7 verify the loop's body once, with what is known before it, and
  * remove the tests whose outcome is known then; later ones follow every value that a known one can become. */

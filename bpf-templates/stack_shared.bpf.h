@@ -15,6 +15,6 @@ __attribute__((noinline)) u32 rille_copy_stack(u32 which, u64 offset, u32 room)
 #define COPY_STACK(rec, which, room)                                                                                    \
 	({                                                                                                              \
 		u64 got_ = rille_copy_stack(which, __builtin_offsetof(typeof(*(rec)), ustack), room);                   \
-		HIDE(got_);                                                                                             \
-		got_ > STACK_ROOM + 8 ? 0 : (u32)got_;                                                                  \
+		AT_MOST(got_, STACK_ROOM);                                                                              \
+		(u32) got_;                                                                                             \
 	})

@@ -61,19 +61,16 @@ INLINE u32 copy_stack(struct rille_ustack *to, char *bytes, struct task_struct *
 	to->tls = LOAD(AT(u64, task, OFF_task_struct__thread + OFF_thread_struct__fsbase));
 	to->end = stack_end(task, sp, to->tls, room);
 	u64 used = to->end > sp ? to->end - sp : room;
-	u32 want = used < room ? (u32)used : room;
-	HIDE(want); /* it is at most `room`, but the verifier wants to see that it is less than there is */
-	if (want > STACK_ROOM)
-		want = STACK_ROOM;
+	u64 want = used < room ? used : room;
+	AT_MOST(want, STACK_ROOM);
 	to->holes = 0;
 	/* A part of the stack has never been touched, as a caller's big buffer may be, or is swapped out. */
-	if (unlikely(bpf_probe_read_user(bytes, want, (const void *)sp))) {
-		want = copy_pieces(bytes, sp, want, &to->holes);
-		if (want > STACK_ROOM)
-			want = STACK_ROOM;
+	if (unlikely(bpf_probe_read_user(bytes, (u32)want, (const void *)sp))) {
+		want = copy_pieces(bytes, sp, (u32)want, &to->holes);
+		AT_MOST(want, STACK_ROOM);
 	}
-	to->got = want;
-	to->room = (want + 7) & ~7u;
+	to->got = (u32)want;
+	to->room = (u32)(want + 7) & ~7u;
 	return to->room;
 }
 

@@ -64,13 +64,11 @@ rille *open_handle(const struct handle_options *options)
 	        .size = sizeof(library),
 	        .log = log_message,
 	        .log_user = options->talk,
-	        .log_level = RILLE_LOG_INFO + options->talk->verbose, /* a -v behind the script's name is not known yet */
+	        .log_level = RILLE_LOG_DEBUG, /* log_message() chooses: a -v behind the script's name comes later */
 	        .argv = (const char *const *)options->argv,
 	        .unsafe = options->unsafe,
 	        .strict = options->strict,
 	};
-	if (library.log_level > RILLE_LOG_DEBUG)
-		library.log_level = RILLE_LOG_DEBUG;
 	rille *r = rille_new(&library);
 	if (!r)
 		say("out of memory");

@@ -14,7 +14,9 @@ import unittest
 import machine
 
 SERIAL = True  # qemu emulates, and is given the whole machine
-PROGRAMS = pathlib.Path(__file__).resolve().parent.parent / "programs"
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+PROGRAMS = TESTS / "programs"
+RECIPE = (TESTS.parent / "scripts" / "fds.lua").read_text(encoding="utf-8")
 
 # name → script. The traced program's own words go to /tmp/said, so that stdout is the trace's alone.
 CHECKS = {
@@ -35,6 +37,26 @@ CHECKS = {
     "joined": """
         patient rille -e '{ "syscall:clock_nanosleep", stack = "kernel",
             fields = { "elapsed", "ret", "parent = task->real_parent->comm" } }' --format jsonl -- sleep 0.2""",
+    # In three parts: the emulated compiler would run into its limit.
+    "fds": f"""
+        mkdir /tmp/parts && cd /tmp/parts
+        cat > fds.lua <<'END'
+{RECIPE}
+END
+        for part in 0 1 2; do
+            cat > part.lua <<END
+local recipe, probes = require "fds", {{}}
+for i, probe in ipairs(recipe.probes) do
+  local part = probe[1]:match("io_uring:") and 2 or i % 3
+  if part == $part then
+    table.insert(probes, probe)
+  end
+end
+return {{ params = recipe.params, probes = probes }}
+END
+            patient rille run part.lua -v --format jsonl -- sh -c 'fds < /dev/null > /tmp/said' || exit
+        done
+        echo @; cat /tmp/said""",
     "doctor": "rille doctor",
     "list": "rille list -v probes syscall:bind",
     "unprivileged": """
@@ -62,7 +84,7 @@ class Machine:
             raise unittest.SkipTest("no C compiler is installed")
         with tempfile.TemporaryDirectory(prefix="rille-vm-programs-") as place:
             try:
-                programs = {"pairs": build(place, "pair"), "binds": build(place, "binds")}
+                programs = {"pairs": build(place, "pair"), "binds": build(place, "binds"), "fds": build(place, "fds")}
                 cls.results = machine.boot(cls.checks, programs, cls.append)
             except machine.Unavailable as reason:
                 raise unittest.SkipTest(str(reason)) from None
@@ -130,6 +152,27 @@ class Plain(Machine, unittest.TestCase):
         self.assertEqual((events[0]["ret"], events[0]["parent"]), (0, "rille"))
         self.assertIn("do_syscall_64", [f["name"] for f in events[0]["kstack"]])
         self.assertEqual(events[0]["kstack_end"], "root")
+
+    def test_fds(self):
+        """Each descriptor that the program says it made is told, and what this kernel does not have is left out."""
+        result = self.result("fds")
+        trace, _, said = result.out.partition("@\n")
+        told = set()
+        for event in filter(lambda record: record["type"] == "event", map(json.loads, trace.splitlines())):
+            call = event["probe"].split(":")[1 if event["probe"].startswith("syscall:") else 0]
+            for fd in event.get("fds") or [event.get("fd")]:
+                told.add((call, event.get("op"), fd))
+        steps = 0
+        for words in map(str.split, said.splitlines()):
+            if words[1] not in ("new", "pair", "dup", "recv") or words[2] == "read":
+                continue
+            steps += 1
+            call = "tracepoint" if words[2].startswith("uring:") else words[2]
+            op = "new" if words[1] in ("new", "pair") else "dup"
+            for fd in words[3:4] if words[1] in ("new", "dup") else words[3:]:
+                self.assertIn((call, op, int(fd)), told, (words, result.err[-3000:]))
+        self.assertGreater(steps, 80)
+        self.assertIn('is left out: this kernel has no struct or union "io_pipe"', result.err)
 
     def test_unknown(self):
         """A mistyped probe is refused with the nearest name."""
