@@ -43,6 +43,24 @@ static void unload(struct loaded *l)
 	text_fini(&l->log);
 }
 
+/* Invariant: every event of the recipe fds begins with what happened, and has a stack if something is new. */
+static void test_recipe_fds(void **state)
+{
+	struct loaded l;
+	assert_int_equal(load(&l, recipe_find("fds")->text), 0);
+	const struct spec *spec = session_spec(l.session);
+	assert_true(spec->nprobes > 50);
+	for (size_t p = 0; p < spec->nprobes; p++) {
+		const struct spec_probe *probe = &spec->probes[p];
+		assert_true(probe->nfields > 0);
+		assert_string_equal(probe->fields[0].name.text, "op");
+		bool is_new = !strcmp(probe->fields[0].expr.text, "'new'");
+		bool told_later = strstr(probe->on.text, "io_uring_complete") != NULL;
+		assert_int_equal(probe->stack.sides, is_new && !told_later ? STACK_USER : probe->stack.sides);
+	}
+	unload(&l);
+}
+
 /* Invariant: the recipes show exactly the columns that their documentation promises, in that order. */
 static void test_recipes(void **state)
 {
@@ -56,8 +74,8 @@ static void test_recipes(void **state)
 	};
 	size_t n;
 	recipe_table(&n);
-	assert_int_equal(n, sizeof(expected) / sizeof(*expected));
-	for (size_t i = 0; i < n; i++) {
+	assert_int_equal(n, sizeof(expected) / sizeof(*expected) + 1); /* fds: below */
+	for (size_t i = 0; i < n - 1; i++) {
 		const struct recipe *recipe = recipe_find(expected[i].recipe);
 		assert_non_null(recipe);
 		assert_int_equal(strlen(recipe->text), recipe->len);
@@ -346,6 +364,7 @@ static void test_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(test_recipe_fds),
 	        cmocka_unit_test(test_recipes),
 	        cmocka_unit_test(test_params),
 	        cmocka_unit_test(test_event),
