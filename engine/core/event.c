@@ -51,7 +51,7 @@ static const struct stack *resolve(struct event *event, enum stack_sides side)
 
 static const char *container(struct event *event)
 {
-	return inside_label(event->owner, (pid_t)event->record->pid);
+	return inside_label(event->owner, (pid_t)event->record->pid, (pid_t)event->record->ppid);
 }
 
 /* The first failure ends the round; loop.c returns it to the host. */

@@ -1,8 +1,8 @@
 /* Which container an event's process is in, for outputs and scripts that ask.
  *
  * The process is asked for its cgroup each time, since it may be moved; what the container is called is looked up once. A process
- * that has gone meanwhile is said to be where it was when it was asked last: short-lived ones that were never asked have
- * none. */
+ * that has gone meanwhile is said to be where it was when it was asked last, or, if it never was, where its parent was, if
+ * that is a container: a child begins in its parent's cgroup. */
 #include "engine/core/state.h"
 #include "engine/proc/container.h"
 
@@ -78,20 +78,31 @@ static void remember(struct inside *inside, pid_t pid, const struct labelled *co
 	one->container = container;
 }
 
-const char *inside_label(struct session *session, pid_t pid)
+/* Where a process that has gone was. */
+static const char *last_label(struct inside *inside, pid_t pid, pid_t parent)
+{
+	struct whereabouts *before;
+	HASH_FIND_INT(inside->processes, &pid, before);
+	if (!before && parent)
+		HASH_FIND_INT(inside->processes, &parent, before);
+	if (!before || !before->container)
+		return NULL;
+	const struct labelled *container = before->container;
+	remember(inside, pid, container); /* for its own children; may forget `before` */
+	return container->label;
+}
+
+const char *inside_label(struct session *session, pid_t pid, pid_t parent)
 {
 	struct container container;
-	struct whereabouts *before;
 	if (!session->containers)
 		session->containers = calloc(1, sizeof(*session->containers));
 	struct inside *inside = session->containers;
 	if (!inside)
 		return NULL;
 	int r = container_of(pid, &container);
-	if (r < 0) {
-		HASH_FIND_INT(inside->processes, &pid, before);
-		return before && before->container ? before->container->label : NULL;
-	}
+	if (r < 0)
+		return last_label(inside, pid, parent);
 	const struct labelled *found = r ? label_of(inside, &container, pid) : NULL;
 	remember(inside, pid, found);
 	return found ? found->label : NULL;

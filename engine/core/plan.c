@@ -167,6 +167,8 @@ int plan_open_outputs(struct session *session, struct err *err)
 		pids[i] = session->targets[i].pid;
 	for (size_t i = 0; r == 0 && i < session->ninside && !session->ntargets; i++)
 		pids[i] = session->inside[i];
+	for (size_t i = 0; r == 0 && i < session->ntargets; i++)
+		inside_label(session, pids[i], 0); /* while it is there to be asked */
 	meta.pids = pids;
 	meta.npids = session->ntargets ? session->ntargets : session->ninside;
 	meta.follow = session->gen_options.follow;

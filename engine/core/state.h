@@ -136,7 +136,7 @@ int session_fail(struct session *session, int code, const struct err *err);
 
 /* inside.c: "docker:web-1"; NULL = in no container, or not known. Kept until the session ends. */
 struct inside;
-const char *inside_label(struct session *session, pid_t pid);
+const char *inside_label(struct session *session, pid_t pid, pid_t parent);
 void inside_free(struct inside *inside);
 
 /* containers.c */

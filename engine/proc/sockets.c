@@ -485,6 +485,9 @@ static int by_inode(const void *a, const void *b)
 
 void sockets_sort(struct sockets *sockets)
 {
+	free(sockets->ends); /* of what was read before */
+	sockets->ends = NULL;
+	sockets->nends = 0;
 	if (sockets->n)
 		qsort(sockets->list, sockets->n, sizeof(*sockets->list), by_inode);
 }

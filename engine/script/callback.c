@@ -108,6 +108,7 @@ static int protected_call(struct script *script, const struct call *call, enum s
 	lua_pushlightuserdata(L, (void *)call);
 	int status = lua_pcall(L, 1, 0, -3);
 	view_end(script);
+	processes_end(script->processes);
 	lua_remove(L, status == LUA_OK ? -1 : -2); /* the handler */
 	return status;
 }

@@ -4,7 +4,8 @@
  * and a message. The declare phase has no business with the machine that it runs on, so there they raise.
  *
  * What is read lives in the script, not on the C stack: pushing it may raise, and a Lua error is a longjmp. The time it
- * takes is the machine's choice (a process may have 100,000 descriptors), so it is charged as instructions. */
+ * takes is the machine's choice (a process may have 100,000 descriptors), so it is charged as instructions. The sockets of a
+ * network namespace are read once a callback: who asks for one often asks for all of a process. */
 #include "engine/out/sockaddr.h"
 #include "engine/proc/container.h"
 #include "engine/proc/descriptors.h"
@@ -22,7 +23,7 @@
 
 enum { MOST_MAPS = 32 << 20, COST_READ = 2000, COST_ITEM = 20 };
 
-/* What the last call read. */
+/* What the last call read; `sockets`: all calls of this callback. */
 struct processes {
 	struct descriptors descriptors;
 	struct sockets sockets;
@@ -34,20 +35,27 @@ struct processes {
 static void empty(struct processes *answers)
 {
 	descriptors_fini(&answers->descriptors);
-	sockets_fini(&answers->sockets);
 	owners_fini(&answers->owners);
 	text_reset(&answers->text);
 	answers->descriptors = (struct descriptors){0};
-	answers->sockets = (struct sockets){0};
 	answers->owners = (struct socket_owners){0};
 	answers->err = (struct err){0};
+}
+
+void processes_end(struct processes *answers)
+{
+	if (!answers)
+		return;
+	empty(answers);
+	sockets_fini(&answers->sockets);
+	answers->sockets = (struct sockets){0};
 }
 
 void processes_free(struct processes *answers)
 {
 	if (!answers)
 		return;
-	empty(answers);
+	processes_end(answers);
 	text_fini(&answers->text);
 	free(answers);
 }
@@ -241,10 +249,12 @@ static const struct socket_info *find_socket(lua_State *L, struct processes *ans
 {
 	lua_Integer inode = luaL_checkinteger(L, 1);
 	pid_t pid = lua_isnoneornil(L, 2) ? getpid() : check_pid(L, 2);
+	size_t before = answers->sockets.n;
 	if (sockets_read(&answers->sockets, pid, &answers->err) < 0)
 		return NULL;
-	sandbox_charge(L, answers->sockets.n * 2);
-	sockets_sort(&answers->sockets);
+	sandbox_charge(L, (answers->sockets.n - before) * 2);
+	if (answers->sockets.n != before)
+		sockets_sort(&answers->sockets);
 	const struct socket_info *found = sockets_find(&answers->sockets, (uint64_t)inode);
 	if (!found)
 		err_set(&answers->err, -ENOENT, ERR_RUNTIME, "no-socket",

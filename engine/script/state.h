@@ -155,6 +155,7 @@ int origins_check(struct script *script, struct err *err);
 
 struct processes;
 void processes_open(lua_State *L);
+void processes_end(struct processes *answers); /* of a callback */
 void processes_free(struct processes *answers);
 
 /* --- view.c: events --- */

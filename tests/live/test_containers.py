@@ -144,27 +144,29 @@ class Containers(unittest.TestCase):
         """`--fields container` and ev.container say where an event's process is, in every format that has fields."""
         path, name = self.cgroup("cgroup2")
         outs = {form: self.shop.path / f"field.{form}" for form in ("text", "jsonl", "csv")}
-        inner, outer = self.waiting(path, 2, 0), self.waiting(path.parent, 3, 0)
+        inner, outer = self.waiting(path, 2, 1), self.waiting(path.parent, 3, 0)
         script = self.shop.path / "where.lua"
         script.write_text("""return { probes = { { "syscall:socket", where = "type == SOCK_DGRAM", fields = { "fd = ret" },
             on_event = function(ev, out) out:emit(ev) out:row { process = ev.pid, where = ev.container or "nowhere" } end } } }""")
         tracer = rille.start("run", script, "-p", inner.pid, "-p", outer.pid, "--fields", "container,fd",
                              *[word for form, file in outs.items() for word in ("-o", f"{form}:{file}")])
-        inner.communicate("\n", timeout=60)
+        said, _ = inner.communicate("\n", timeout=60)
+        inside = {int(line.split()[0]) for line in said.splitlines()}  # and its children, who are gone when they are asked for
         outer.communicate("\n", timeout=60)
         _, errors = tracer.communicate(timeout=60)
         self.assertEqual(tracer.returncode, 0, errors)
         label = "docker:" + name[:12]
         records = rille.records(outs["jsonl"].read_text())
         seen = {(record["pid"], record["container"]) for record in records if record["type"] == "event"}
-        self.assertEqual(seen, {(inner.pid, label), (outer.pid, None)})
+        self.assertEqual(seen, {*((pid, label) for pid in inside), (outer.pid, None)})
+        self.assertEqual(len(inside), 3)
         rows = {(record["process"], record["where"]) for record in records if record["type"] == "row"}
-        self.assertEqual(rows, {(inner.pid, label), (outer.pid, "nowhere")})
-        self.assertEqual(outs["text"].read_text().count(f" container={label} fd="), 2)
+        self.assertEqual(rows, {*((pid, label) for pid in inside), (outer.pid, "nowhere")})
+        self.assertEqual(outs["text"].read_text().count(f" container={label} fd="), 6)
         self.assertEqual(outs["text"].read_text().count(" container=- fd="), 3)
         lines = outs["csv"].read_text().splitlines()
         self.assertEqual(lines[0], "time,probe,pid,tid,comm,container,fd")
-        self.assertEqual(sum(f",{label}," in line for line in lines), 2)
+        self.assertEqual(sum(f",{label}," in line for line in lines), 6)
         done = rille.run("-e", SOCKETS, "--fields", "containr", "-d", "1ms")
         self.assertIn("did you mean 'container'", done.stderr)
 

@@ -21,28 +21,29 @@ print(json.dumps([one.fileno(), two.fileno(), there.fileno()]), flush=True)
 sys.stdin.readline()
 """
 SCRIPT = """
-return { probes = { { "syscall:getppid", where = "pid == $target", on_event = function(ev, out)
-  for _, d in ipairs(rille.proc.descriptors(ev.pid)) do
+local pid
+return { probes = { { "syscall:getppid", where = "pid == $target", on_event = function(ev, out) pid = ev.pid out:stop() end } },
+params = { { "target", "u32" } }, on_end = function(out)
+  for _, d in ipairs(rille.proc.descriptors(pid)) do
     out:row { { "what", "fd" }, { "fd", d.fd }, { "kind", d.kind }, { "inode", d.inode }, { "path", d.path } }
-    local state = d.kind == "socket" and rille.sock.state(d.inode, ev.pid)
+    local state = d.kind == "socket" and rille.sock.state(d.inode, pid)
     if state then
-      local peer = rille.sock.peer(d.inode, ev.pid) or {}
+      local peer = rille.sock.peer(d.inode, pid) or {}
       out:row { { "what", "socket" }, { "fd", d.fd }, { "family", state.family }, { "kind", state.type }, { "state", state.state },
         { "local", state["local"] }, { "remote", state.remote }, { "peer", peer.pid }, { "peer_fd", peer.fd },
         { "peer_inode", peer.inode }, { "same", state.peer == peer.inode } }
     end
   end
-  for _, m in ipairs(rille.proc.maps(ev.pid)) do
+  for _, m in ipairs(rille.proc.maps(pid)) do
     out:row { { "what", "map" }, { "start", m.start }, { "stop", m.stop }, { "perms", m.perms }, { "path", m.path } }
   end
-  out:row { { "what", "started" }, { "at", rille.proc.started(ev.pid) } }
-  local container, why = rille.proc.container(ev.pid)
+  out:row { { "what", "started" }, { "at", rille.proc.started(pid) } }
+  local container, why = rille.proc.container(pid)
   out:row { { "what", "container" }, { "none", container == nil and why == nil } }
   local gone = { rille.proc.descriptors(0x3fffffff) }
   out:row { { "what", "gone" }, { "value", gone[1] }, { "why", gone[2] }, { "maps", select(2, rille.proc.maps(0x3fffffff)) },
     { "started", select(2, rille.proc.started(0x3fffffff)) }, { "state", select(2, rille.sock.state(1)) } }
-  out:stop()
-end } }, params = { { "target", "u32" } } }
+end }
 """
 
 
