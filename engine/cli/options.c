@@ -83,7 +83,7 @@ static const struct option_spec {
                 "answers to each descriptor of the CheckpointException in this text; - is standard input"},
         {"kind", 0, KEY_SET, "KIND[,KIND]", FOR_OPEN, "only these kinds: socket, pipe, file, eventpoll …", "open-kind"},
         {"limit", 0, KEY_SET, "N", FOR_OUT, "end after N events"},
-        {"ring", 0, KEY_SET, "SIZE", FOR_TRACE, "ring buffer from the kernel: 64M, at most 1G (1M; 8M with stacks)"},
+        {"ring", 0, KEY_SET, "SIZE", FOR_TRACE, "ring buffer from the kernel: 64M, at most 1G (1M; 8M with stacks; 32M for open)"},
         {"output", 'o', KEY_OUTPUT, "[FORMAT:]FILE", FOR_OUT | FOR_OPEN,
                 "write events there, - is standard output; %p is our pid, %t the start time; repeatable"},
         {"format", 0, KEY_FORMAT, "FORMAT", FOR_OUT,
@@ -552,6 +552,9 @@ int options_read(struct options *options, unsigned command, int argc, char **arg
 	        .talk = &options->talk, .unsafe = options->unsafe, .strict = options->strict, .argv = argv});
 	if (!options->r)
 		return EXIT_RUNTIME;
+	/* An event that is lost is a maker that is not known: bursts have room. */
+	if (command == FOR_OPEN && rille_set(options->r, "ring", "32M") < 0)
+		return say_error(options->r);
 	optind = first;
 	int status = add_table(&walk) < 0 ? out_of_memory() : walk_all(&walk);
 	if (!status)

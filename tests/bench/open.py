@@ -62,37 +62,37 @@ def best(command, rounds):
 
 def report_while_tracing(rille, program, descriptors, folder):
     """The same descriptors, made while they were watched."""
-    out, script = folder / "out", folder / "all.sh"
+    script = folder / "all.sh"
+    read_out, write_out = os.pipe()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 100
     counts = [min(limit, descriptors - at) for at in range(0, descriptors, limit)]
     script.write_text("".join(f"{program} many {n} <&3 &\n" for n in counts) + "wait\n", encoding="ascii")
     keep_read, keep_write = os.pipe()
-    tracer = subprocess.Popen([rille, "open", "-q", "-o", f"open-jsonl:{out}", "--", "sh", "-c", f"exec 3<&{keep_read}; . {script}"],
-                              stdout=subprocess.PIPE, text=True, pass_fds=[keep_read])
+    tracer = subprocess.Popen([rille, "open", "-q", "-o", f"open-jsonl:/dev/fd/{write_out}", "--", "sh", "-c", f"exec 3<&{keep_read}; . {script}"],
+                              stdout=subprocess.PIPE, text=True, pass_fds=[keep_read, write_out])
     os.close(keep_read)
+    os.close(write_out)
     for _ in counts:
         if not tracer.stdout.readline():
             sys.exit("bench: the program did not start")
     time.sleep(1)  # what is left in the ring
     began = time.monotonic()
     tracer.send_signal(signal.SIGUSR1)
-    expected = None
-    while expected is None or size < expected:
-        time.sleep(0.005)
-        with open(out, "rb") as lines:
-            head = lines.readline()
-            expected = json.loads(head)["open"] if head.endswith(b"\n") else None
-            size = sum(b'"type":"open"' in line for line in lines) if expected else 0
-    seconds = time.monotonic() - began
-    status = pathlib.Path(f"/proc/{tracer.pid}/status").read_text(encoding="ascii")
-    with open(out, encoding="utf-8") as lines:
-        records = [json.loads(line) for line in lines]
-    os.close(keep_write)
+    with open(read_out, encoding="utf-8") as lines:
+        head = json.loads(lines.readline())
+        known, left = 0, head["open"]
+        while left:
+            line = lines.readline()
+            left -= '"type":"open"' in line
+            known += '"origin":"known"' in line
+        seconds = time.monotonic() - began
+        status = pathlib.Path(f"/proc/{tracer.pid}/status").read_text(encoding="ascii")
+        os.close(keep_write)
+        lines.read()
     tracer.wait()
     tracer.stdout.close()
     return {"seconds": round(seconds, 3), "mb": round(int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024, 1),
-            "descriptors": expected, "known": sum(record.get("origin") == "known" for record in records),
-            "lost": records[0]["lost"]}
+            "descriptors": head["open"], "known": known, "lost": head["lost"]}
 
 
 def churn(rille, program):
