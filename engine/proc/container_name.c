@@ -6,13 +6,13 @@
  *     cri-o        /run/containers/storage/overlay-containers/ID/userdata/config.json    annotations of the OCI spec
  *     containerd   /run/containerd/io.containerd.runtime.v2.task/NAMESPACE/ID/config.json    …
  *
- * The JSON is read by a scanner for strings and their depth, which is all that these need; what is not well-formed gives no
- * name. */
+ * They are root's, so what is in them is bounded but not distrusted; what is not well-formed gives no name. */
 #include "engine/proc/container.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <json-c/json.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,49 +22,6 @@
 #include <unistd.h>
 
 enum { MOST_FILE = 8 << 20 };
-
-/* --- JSON --- */
-
-/* Called for each text in an object or array: `key` is that of the object it is in, `depth` how many braces are open. */
-typedef void (*json_string)(void *user, const char *key, const char *value, unsigned depth);
-
-/* Reads the text behind a quote; behind its end again. Escapes other than of quotes and slashes are left as they are. */
-static const char *read_string(const char *at, const char *end, char *room, size_t size)
-{
-	size_t n = 0;
-	while (at < end && *at != '"') {
-		if (*at == '\\' && end - at > 1 && strchr("\"\\/", at[1]))
-			at++;
-		if (n + 1 < size)
-			room[n++] = *at;
-		at++;
-	}
-	room[n] = 0;
-	return at < end ? at + 1 : end;
-}
-
-static void read_json(const char *at, size_t len, json_string fn, void *user)
-{
-	const char *end = at + len;
-	char key[129] = "", text[256];
-	unsigned depth = 0;
-	while (at < end) {
-		char c = *at++;
-		if (c == '{' || c == '[')
-			depth++;
-		else if ((c == '}' || c == ']') && depth)
-			depth--;
-		if (c != '"')
-			continue;
-		at = read_string(at, end, text, sizeof(text));
-		while (at < end && isspace((unsigned char)*at))
-			at++;
-		if (at < end && *at == ':')
-			snprintf(key, sizeof(key), "%.128s", text);
-		else
-			fn(user, key, text, depth);
-	}
-}
 
 /* --- the runtimes' files --- */
 
@@ -85,28 +42,39 @@ static int read_open(int fd, struct text *ret)
 	return r;
 }
 
-static bool read_path(const char *path, struct text *ret)
+/* To be put; NULL if it is not there or not JSON. */
+static struct json_object *read_json(const char *path)
 {
+	struct text text = {0};
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	return fd >= 0 && read_open(fd, ret) == 0;
+	struct json_object *json = fd >= 0 && read_open(fd, &text) == 0 ? json_tokener_parse(text_str(&text)) : NULL;
+	text_fini(&text);
+	return json;
+}
+
+static const char *string_in(struct json_object *object, const char *key)
+{
+	struct json_object *value;
+	if (!json_object_is_type(object, json_type_object) || !json_object_object_get_ex(object, key, &value))
+		return NULL;
+	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
 }
 
 static void set(char *to, size_t room, const char *value)
 {
-	if (!to[0])
+	if (!to[0] && value)
 		snprintf(to, room, "%s", value);
 }
 
-static void docker_string(void *user, const char *key, const char *value, unsigned depth)
+static void read_docker(struct container *container, struct json_object *config)
 {
-	struct container *container = user;
-	if (depth == 1 && !strcmp(key, "Name"))
-		set(container->name, sizeof(container->name), value + (value[0] == '/'));
+	const char *name = string_in(config, "Name");
+	set(container->name, sizeof(container->name), name && name[0] == '/' ? name + 1 : name);
 }
 
-static void spec_string(void *user, const char *key, const char *value, unsigned depth)
+/* The annotations of an OCI spec. */
+static void read_spec(struct container *container, struct json_object *config)
 {
-	struct container *container = user;
 	const struct {
 		const char *key;
 		char *to;
@@ -122,55 +90,40 @@ static void spec_string(void *user, const char *key, const char *value, unsigned
 	        {"io.kubernetes.cri.sandbox-uid", container->pod_uid, sizeof(container->pod_uid)},
 	        {"io.kubernetes.pod.uid", container->pod_uid, sizeof(container->pod_uid)},
 	};
-	for (size_t i = 0; depth == 2 && i < sizeof(annotations) / sizeof(*annotations); i++)
-		if (!strcmp(key, annotations[i].key))
-			set(annotations[i].to, annotations[i].room, value);
+	struct json_object *object;
+	if (!json_object_is_type(config, json_type_object) ||
+	        !json_object_object_get_ex(config, "annotations", &object))
+		return;
+	for (size_t i = 0; i < sizeof(annotations) / sizeof(*annotations); i++)
+		set(annotations[i].to, annotations[i].room, string_in(object, annotations[i].key));
 }
 
-struct storage {
-	struct container *container;
-	bool ours;
-};
-
-static void storage_string(void *user, const char *key, const char *value, unsigned depth)
+/* A list of { "id": …, "names": [ … ] }. */
+static void read_storage(struct container *container, struct json_object *list)
 {
-	struct storage *storage = user;
-	struct container *container = storage->container;
-	if (depth == 2 && !strcmp(key, "id"))
-		storage->ours = !strcmp(value, container->id);
-	else if (depth == 3 && storage->ours && !strcmp(key, "names"))
-		set(container->name, sizeof(container->name), value);
+	struct json_object *names, *first;
+	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *one = json_object_array_get_idx(list, i);
+		const char *id = string_in(one, "id");
+		if (!id || strcmp(id, container->id) != 0 || !json_object_object_get_ex(one, "names", &names) ||
+		        !json_object_is_type(names, json_type_array))
+			continue;
+		first = json_object_array_get_idx(names, 0);
+		if (json_object_is_type(first, json_type_string))
+			set(container->name, sizeof(container->name), json_object_get_string(first));
+	}
 }
 
-static void try_spec(struct container *container, const char *root, const char *folder, const char *tail)
-{
-	char path[1024];
-	struct text text = {0};
-	snprintf(path, sizeof(path), "%s%s/%s/%s", root, folder, container->id, tail);
-	if (read_path(path, &text))
-		read_json(text_str(&text), text.len, spec_string, container);
-	text_fini(&text);
-}
-
-static void try_docker(struct container *container, const char *root)
+static void try_file(struct container *container, const char *root, const char *folder, const char *id,
+        const char *tail, void (*read)(struct container *container, struct json_object *json))
 {
 	char path[1024];
-	struct text text = {0};
-	snprintf(path, sizeof(path), "%s/var/lib/docker/containers/%s/config.v2.json", root, container->id);
-	if (read_path(path, &text))
-		read_json(text_str(&text), text.len, docker_string, container);
-	text_fini(&text);
-}
-
-static void try_storage(struct container *container, const char *root)
-{
-	char path[1024];
-	struct text text = {0};
-	struct storage storage = {.container = container};
-	snprintf(path, sizeof(path), "%s/var/lib/containers/storage/overlay-containers/containers.json", root);
-	if (!container->name[0] && read_path(path, &text))
-		read_json(text_str(&text), text.len, storage_string, &storage);
-	text_fini(&text);
+	snprintf(path, sizeof(path), "%s%s%s%s", root, folder, id, tail);
+	struct json_object *json = read_json(path);
+	if (json)
+		read(container, json);
+	json_object_put(json);
 }
 
 static bool is_plain_id(const char *id)
@@ -207,14 +160,18 @@ static void try_hostname(struct container *container, pid_t pid)
 
 void container_name(struct container *container, const char *root, pid_t pid)
 {
-	static const char *const folders[] = {"/run/containerd/io.containerd.runtime.v2.task/k8s.io",
-	        "/run/containerd/io.containerd.runtime.v2.task/default"};
-	if (is_plain_id(container->id)) {
-		try_docker(container, root);
-		for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++)
-			try_spec(container, root, folders[i], "config.json");
-		try_spec(container, root, "/run/containers/storage/overlay-containers", "userdata/config.json");
-		try_storage(container, root);
+	const char *id = container->id;
+	if (is_plain_id(id)) {
+		try_file(container, root, "/var/lib/docker/containers/", id, "/config.v2.json", read_docker);
+		try_file(container, root, "/run/containerd/io.containerd.runtime.v2.task/k8s.io/", id, "/config.json",
+		        read_spec);
+		try_file(container, root, "/run/containerd/io.containerd.runtime.v2.task/default/", id, "/config.json",
+		        read_spec);
+		try_file(container, root, "/run/containers/storage/overlay-containers/", id, "/userdata/config.json",
+		        read_spec);
+		if (!container->name[0])
+			try_file(container, root, "/var/lib/containers/storage/overlay-containers/containers.json", "",
+			        "", read_storage);
 	}
 	if (pid && container->pod_uid[0] && !container->pod[0])
 		try_hostname(container, pid);

@@ -54,7 +54,7 @@ static const struct {
                 UID},
         {"/docker/" B "/kubelet/kubepods/burstable/pod" UID "/" A, "kubernetes", A, "", UID},
         {"/system.slice/docker-" B ".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/"
-                                   "kubelet-kubepods-besteffort-pod" UID_ ".slice/cri-containerd-" A ".scope",
+         "kubelet-kubepods-besteffort-pod" UID_ ".slice/cri-containerd-" A ".scope",
                 "containerd", A, "", UID},
         /* inside a cgroup namespace */
         {"/../cri-containerd-" A ".scope", "containerd", A, "", ""},
@@ -233,9 +233,13 @@ static void test_names(void **state)
 	assert_string_equal(container.name, "web-1"); /* docker's file is asked first, ids do not repeat in life */
 	container = named(root, "0::/machine.slice/libpod-" B ".scope/container\n");
 	assert_string_equal(container.name, "nginx");
-	put_file(root, "/var/lib/docker/containers/" A "/", "config.v2.json", "{\"Name\":\"/cut");
-	container = named(root, "0::/docker/" A "\n");
-	assert_string_equal(container.name, "/cut" + 1);
+	static const char *const bad[] = {
+	        "{\"Name\":\"/cut", "[1]", "\"Name\"", "{\"Name\":[\"x\"]}", "", "{\"Name\":null}"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		put_file(root, "/var/lib/docker/containers/" A "/", "config.v2.json", bad[i]);
+		container = named(root, "0::/docker/" A "\n");
+		assert_string_equal(container.name, "db"); /* podman's then */
+	}
 	snprintf(command, sizeof(command), "rm -r %s", root);
 	assert_int_equal(system(command), 0);
 }
