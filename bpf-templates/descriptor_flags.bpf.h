@@ -5,7 +5,7 @@ __attribute__((noinline)) s64 rille_fd_flags(s64 fd)
 	enum { O_CLOEXEC = 02000000 };
 	bool ok = true;
 	struct task_struct *task = current_task();
-	u64 file = file_of(&ok, task, fd);
+	u64 file = file_of(&ok, fd);
 	u64 table = FETCH(AT(u64, FETCH(AT(u64, task, OFF_task_struct__files)), OFF_files_struct__fdt));
 	u64 bits = FETCH(AT(u64, table, OFF_fdtable__close_on_exec)), word = 0;
 	u32 flags = FETCH(AT(u32, file, OFF_file__f_flags)) & ~O_CLOEXEC;

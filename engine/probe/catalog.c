@@ -254,6 +254,17 @@ static int read_format(
 	return err_set(err, r, ERR_RUNTIME, "tracefs", "the format of tracepoint %s: %s", path, strerror(-r));
 }
 
+/* An event that is not there in a category of the kernel's own: those that are defined at run time have others. */
+static void remember_missing(struct catalog *catalog, const char *category, const char *question)
+{
+	char path[MAX_NAME + 32];
+	struct text text = {0};
+	snprintf(path, sizeof(path), "events/%s/enable", category);
+	if (tracefs_read(catalog->tracefs, path, &text) == 0)
+		facts_put(catalog->facts, question, "", 0);
+	text_fini(&text);
+}
+
 static int parse(const char *text, size_t len, const char *category, const char *name, struct event_format **ret,
         struct err *err)
 {
@@ -271,10 +282,22 @@ static int ask_tracefs(struct catalog *catalog, const char *category, const char
 	int r = read_format(catalog, category, name, &text, err);
 	if (!r)
 		r = parse(text.data, text.len, category, name, ret, err);
+	if (r == -ENOENT && catalog->tracefs >= 0)
+		remember_missing(catalog, category, question);
 	if (!r && !is_dynamic_event(catalog, name))
 		facts_put(catalog->facts, question, text.data, format_length(text.data, text.len));
 	text_fini(&text);
 	return r;
+}
+
+bool catalog_lacks_tracepoint(struct catalog *catalog, const char *category, const char *name)
+{
+	char question[2 * MAX_NAME + 16];
+	size_t len = 1;
+	if (!is_name(category) || !is_name(name))
+		return false;
+	snprintf(question, sizeof(question), "format %s:%s", category, name);
+	return facts_get(catalog->facts, question, &len) && len == 0;
 }
 
 int catalog_tracepoint(struct catalog *catalog, const char *category, const char *name, const struct event_format **ret,
@@ -291,7 +314,7 @@ int catalog_tracepoint(struct catalog *catalog, const char *category, const char
 		return 0;
 	snprintf(question, sizeof(question), "format %s:%s", category, name);
 	const char *text = facts_get(catalog->facts, question, &len);
-	int r = text ? parse(text, len, category, name, &format, err)
-	             : ask_tracefs(catalog, category, name, question, &format, err);
+	int r = text && len ? parse(text, len, category, name, &format, err)
+	                    : ask_tracefs(catalog, category, name, question, &format, err);
 	return r ? r : keep(catalog, format, ret, err);
 }

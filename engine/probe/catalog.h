@@ -53,6 +53,10 @@ int catalog_syscall(struct catalog *catalog, const char *name, const struct even
 int catalog_tracepoint(struct catalog *catalog, const char *category, const char *name, const struct event_format **ret,
         struct err *err);
 
+/* Whether it is remembered that this kernel has no such tracepoint, in a category that it has: asking for it anew would open
+ * tracefs at every start of a script with optional probes. */
+bool catalog_lacks_tracepoint(struct catalog *catalog, const char *category, const char *name);
+
 /* Calls fn for each name that matches the glob, in order of name: "socket", or "sched:sched_switch". Stops at fn's first
  * non-zero result and returns it. */
 int catalog_match_syscalls(struct catalog *catalog, const char *glob, int (*fn)(void *user, const char *name),

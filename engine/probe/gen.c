@@ -117,6 +117,9 @@ static int on_tracepoint(void *user, const char *name)
 		return expr_error(&m->spec->on, 0, m->err, "unknown-probe", "a tracepoint is tracepoint:CATEGORY:NAME");
 	memcpy(category, name, (size_t)(colon - name));
 	category[colon - name] = 0;
+	if (m->spec->optional && catalog_lacks_tracepoint(m->gen->catalog, category, colon + 1))
+		return not_found(m, err_set(m->err, -ENOENT, ERR_SCRIPT, "unknown-probe",
+		                            "this kernel has no tracepoint \"%s\"", name));
 	int r = catalog_tracepoint(m->gen->catalog, category, colon + 1, &format, m->err);
 	return r < 0 ? not_found(m, r) : add_probe(m, format);
 }

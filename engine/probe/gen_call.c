@@ -91,7 +91,7 @@ static void emit_file(struct emit *em, const struct expr *call)
 		emit_unsigned(em, file);
 		return;
 	}
-	add(em, "file_of(&ok, task, (s64)");
+	add(em, "file_of(&ok, (s64)");
 	emit_expr(em, file);
 	add(em, ")");
 }

@@ -157,6 +157,13 @@ static void test_unknown(void **state)
 	NEED_TRACEFS(place->catalog);
 	assert_int_equal(catalog_tracepoint(place->catalog, "sched", "sched_swich", &format, &err), -ENOENT);
 	assert_non_null(strstr(err.hint, "\"sched:sched_switch\""));
+	/* That is remembered; of what could still be defined, nothing is. A name that is asked for again has its hint. */
+	assert_true(catalog_lacks_tracepoint(place->catalog, "sched", "sched_swich"));
+	assert_false(catalog_lacks_tracepoint(place->catalog, "sched", "sched_switch"));
+	assert_int_equal(catalog_tracepoint(place->catalog, "no_category", "x", &format, &err), -ENOENT);
+	assert_false(catalog_lacks_tracepoint(place->catalog, "no_category", "x"));
+	assert_int_equal(catalog_tracepoint(place->catalog, "sched", "sched_swich", &format, &err), -ENOENT);
+	assert_non_null(strstr(err.hint, "\"sched:sched_switch\""));
 }
 
 static void test_unknown_types(void **state)

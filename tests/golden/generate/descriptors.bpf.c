@@ -124,7 +124,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 		bool ok = true;
 		bool holds = !!
 #line 7 "descriptors.lua"
-		({ bool was_ = ok; ok = true; (void)file_of(&ok, task, (s64)a0_fd); bool has_ = ok; ok = was_; (s64)has_; });
+		({ bool was_ = ok; ok = true; (void)file_of(&ok, (s64)a0_fd); bool has_ = ok; ok = was_; (s64)has_; });
 #line N "rille.bpf.c"
 		if (!ok || !holds)
 			return;
@@ -160,7 +160,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 		bool ok = true;
 		v1 =
 #line 10 "descriptors.lua"
-		file_of(&ok, task, (s64)({ ok = ok && has0; v0; }));
+		file_of(&ok, (s64)({ ok = ok && has0; v0; }));
 #line N "rille.bpf.c"
 		has1 = ok;
 	}
@@ -272,7 +272,7 @@ UNIT_FUNCTION void probe_1(u64 *ctx, struct task_struct *task, struct pt_regs *r
 		bool ok = true;
 		v2 =
 #line 19 "descriptors.lua"
-		(u64)((u64)kernel_u64(&ok, ((u64)file_of(&ok, task, (s64)a0_fd) + OFF_file__f_op)));
+		(u64)((u64)kernel_u64(&ok, ((u64)file_of(&ok, (s64)a0_fd) + OFF_file__f_op)));
 #line N "rille.bpf.c"
 		has2 = ok;
 	}

@@ -114,7 +114,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 		bool ok = true;
 		bool holds = !!
 #line 6 "stack.lua"
-		((s64)(((s64)(((s64)(ret == 0ll)) || ((s64)rille_param_failed))) && ((s64)(((s64)!(rille_param_inode_n != 0)) || ({ u64 x_ = file_inode(&ok, file_of(&ok, task, (s64)user_s32(&ok, (u64)a3_usockvec + 4 * 0))); (s64)(in_list_inode((u64)x_) && (s64)x_ >= 0); })))));
+		((s64)(((s64)(((s64)(ret == 0ll)) || ((s64)rille_param_failed))) && ((s64)(((s64)!(rille_param_inode_n != 0)) || ({ u64 x_ = file_inode(&ok, file_of(&ok, (s64)user_s32(&ok, (u64)a3_usockvec + 4 * 0))); (s64)(in_list_inode((u64)x_) && (s64)x_ >= 0); })))));
 #line N "rille.bpf.c"
 		if (!ok || !holds)
 			return;
@@ -146,7 +146,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 		bool ok = true;
 		u64 v =
 #line 7 "stack.lua"
-		file_inode(&ok, file_of(&ok, task, (s64)({ ok = ok && has0; (s64)rec->f_fds[0]; })));
+		file_inode(&ok, file_of(&ok, (s64)({ ok = ok && has0; (s64)rec->f_fds[0]; })));
 #line N "rille.bpf.c"
 		rec->f_inodes[0] = v;
 		bits1 |= (u64)ok << 0;
@@ -155,7 +155,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 		bool ok = true;
 		u64 v =
 #line 7 "stack.lua"
-		file_inode(&ok, file_of(&ok, task, (s64)({ ok = ok && has0; (s64)rec->f_fds[1]; })));
+		file_inode(&ok, file_of(&ok, (s64)({ ok = ok && has0; (s64)rec->f_fds[1]; })));
 #line N "rille.bpf.c"
 		rec->f_inodes[1] = v;
 		bits1 |= (u64)ok << 1;
