@@ -255,6 +255,23 @@ static void add_detail(struct writing *w, const struct open_item *item)
 	text_fini(&info);
 }
 
+/* As origin_json() says it; but what a stack is about is looked for once, not for each of 100,000 descriptors. */
+static void add_about(struct writing *w, struct open_site *site, const char *path)
+{
+	const struct origins *origins = w->sink->origins;
+	struct origin_hit hit = {.by = SIZE_MAX};
+	if (site && origins && !site->about_known) {
+		site->is_about = origins_match(origins, &site->stack, NULL, &site->about);
+		site->about_known = true;
+	}
+	if (site && site->is_about) {
+		origin_json_hit(w->out, ",\"about\":", &site->about, &site->stack, path);
+	} else if (path && origins && origins_match(origins, NULL, path, &hit)) {
+		hit.by = site ? origin_by(&site->stack) : SIZE_MAX;
+		origin_json_hit(w->out, ",\"about\":", &hit, site ? &site->stack : NULL, path);
+	}
+}
+
 static void add_item(struct writing *w, const struct open_item *item)
 {
 	static const char *const origins[] = {[ORIGIN_KNOWN] = "known",
@@ -290,8 +307,7 @@ static void add_item(struct writing *w, const struct open_item *item)
 	add_maker(w, ",\"made\":", maker);
 	add_maker(w, ",\"file\":", file);
 	open_item_path(w->report, item, &path);
-	origin_json(w->out, ",\"about\":", w->sink->origins, maker && maker->site ? &maker->site->stack : NULL,
-	        path.len ? text_str(&path) : NULL);
+	add_about(w, maker ? maker->site : NULL, path.len ? text_str(&path) : NULL);
 	text_fini(&path);
 	if (w->detailed)
 		add_detail(w, item);

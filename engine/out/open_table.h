@@ -4,17 +4,20 @@
 
 #include "engine/out/event.h"
 #include "engine/proc/descriptors.h"
+#include "engine/stack/origin.h"
 
 #include <uthash.h>
 
 /* A creation point: a call and a stack, kept once however often it comes. */
 struct open_site {
 	const struct probe_schema *probe;
-	uint64_t identity;  /* of the stack as it is shown */
-	uint64_t place;     /* the stack's site: equal for the same point, whatever tier of a runtime ran it */
-	uint64_t uses;      /* by makers that live */
-	unsigned told;      /* in which report it was written last, … */
-	uint64_t number;    /* … and as which */
+	uint64_t identity;          /* of the stack as it is shown */
+	uint64_t place;             /* the stack's site: equal for the same point, whatever tier of a runtime ran it */
+	uint64_t uses;              /* by makers that live */
+	unsigned told;              /* in which report it was written last, … */
+	uint64_t number;            /* … and as which */
+	bool about_known, is_about; /* what the stack is about was looked for, and found: */
+	struct origin_hit about;
 	struct stack stack; /* its frames are a copy; their strings are the resolver's */
 	UT_hash_handle hh;  /* by probe and identity */
 };

@@ -58,23 +58,28 @@ static void add_member(struct text *out, const char *key, const char *s)
 	text_addc(out, '"');
 }
 
+void origin_json_hit(
+        struct text *out, const char *key, const struct origin_hit *hit, const struct stack *stack, const char *path)
+{
+	struct text policy = {0};
+	text_adds(out, key);
+	add_member(out, "{\"name\":", hit->origin->name);
+	add_member(out, ",\"about\":", hit->origin->about);
+	add_member(out, ",\"advice\":", hit->origin->advice);
+	if (hit->origin->crac) {
+		origin_policy(&policy, hit->origin, path, -1);
+		add_member(out, ",\"crac\":", text_str(&policy));
+		text_fini(&policy);
+	}
+	if (hit->by != SIZE_MAX)
+		add_member(out, ",\"by\":", stack->frames[hit->by].name);
+	text_addc(out, '}');
+}
+
 void origin_json(
         struct text *out, const char *key, const struct origins *origins, const struct stack *stack, const char *path)
 {
 	struct origin_hit hit = {.by = SIZE_MAX};
-	struct text policy = {0};
-	if (!origins || !origins_match(origins, stack, path, &hit))
-		return;
-	text_adds(out, key);
-	add_member(out, "{\"name\":", hit.origin->name);
-	add_member(out, ",\"about\":", hit.origin->about);
-	add_member(out, ",\"advice\":", hit.origin->advice);
-	if (hit.origin->crac) {
-		origin_policy(&policy, hit.origin, path, -1);
-		add_member(out, ",\"crac\":", text_str(&policy));
-		text_fini(&policy);
-	}
-	if (hit.by != SIZE_MAX)
-		add_member(out, ",\"by\":", stack->frames[hit.by].name);
-	text_addc(out, '}');
+	if (origins && origins_match(origins, stack, path, &hit))
+		origin_json_hit(out, key, &hit, stack, path);
 }

@@ -14,5 +14,8 @@ void origin_text_policy(struct text *out, const struct origin *origin, const cha
 /* Appends KEY{"name":…}; nothing if there is nothing to say. */
 void origin_json(
         struct text *out, const char *key, const struct origins *origins, const struct stack *stack, const char *path);
+/* … of what was found already. */
+void origin_json_hit(
+        struct text *out, const char *key, const struct origin_hit *hit, const struct stack *stack, const char *path);
 
 #endif
