@@ -191,64 +191,80 @@ bool origin_glob(const char *glob, const char *s, size_t len)
 	return !*glob;
 }
 
-static bool matches_module(const char *glob, const char *module)
+/* A frame's names with their lengths, which all patterns look at. */
+struct view {
+	const char *name, *module, *file; /* NULL = none; `file`: of the module, without its folders */
+	size_t name_len, module_len, file_len;
+};
+
+static struct view view_of(const struct frame *frame)
 {
-	const char *slash;
-	if (!module)
-		return false;
-	if (!strchr(glob, '/') && (slash = strrchr(module, '/')))
-		module = slash + 1;
-	return origin_glob(glob, module, strnlen(module, MOST_NAME));
+	struct view view = {.name = frame->name, .module = frame->module, .file = frame->module};
+	const char *slash = frame->module ? strrchr(frame->module, '/') : NULL;
+	if (slash)
+		view.file = slash + 1;
+	view.name_len = view.name ? strnlen(view.name, MOST_NAME) : 0;
+	view.module_len = view.module ? strnlen(view.module, MOST_NAME) : 0;
+	view.file_len = view.file ? strnlen(view.file, MOST_NAME) : 0;
+	return view;
 }
 
-static bool matches(const struct pattern *pattern, const struct frame *frame)
+static bool matches(const struct pattern *pattern, const struct view *view)
 {
-	if (pattern->module && !matches_module(pattern->module, frame->module))
+	if (pattern->name && (!view->name || !origin_glob(pattern->name, view->name, view->name_len)))
 		return false;
-	if (!pattern->name)
+	if (!pattern->module)
 		return true;
-	return frame->name && origin_glob(pattern->name, frame->name, strnlen(frame->name, MOST_NAME));
+	if (!view->module)
+		return false;
+	return strchr(pattern->module, '/') ? origin_glob(pattern->module, view->module, view->module_len)
+	                                    : origin_glob(pattern->module, view->file, view->file_len);
 }
 
-static bool is_except(const struct rule *rule, const struct frame *frame)
+static bool is_except(const struct rule *rule, const struct view *view)
 {
 	for (size_t i = 0; i < rule->nexcepts; i++)
-		if (matches(&rule->excepts[i], frame))
+		if (matches(&rule->excepts[i], view))
 			return true;
 	return false;
 }
 
-/* Where the first of the patterns was found, before frame `end`, with all others behind it; SIZE_MAX = not. */
-static size_t find_alternative(
-        const struct rule *rule, const struct alternative *alternative, const struct stack *stack, size_t end)
+/* Whether the other patterns are found in their order, further out than frame `at`. */
+static bool rest_matches(const struct alternative *alternative, const struct stack *stack, size_t at)
 {
-	size_t first = SIZE_MAX, k = 0;
-	for (size_t i = 0; i < stack->nframes && k < alternative->n; i++) {
-		if (k == 0 && i >= end)
-			break;
-		if (!matches(&alternative->list[k], &stack->frames[i]) ||
-		        (k == 0 && is_except(rule, &stack->frames[i])))
-			continue;
-		if (k++ == 0)
-			first = i;
+	size_t k = 1;
+	for (size_t i = at + 1; i < stack->nframes && k < alternative->n; i++) {
+		struct view view = view_of(&stack->frames[i]);
+		k += matches(&alternative->list[k], &view);
 	}
-	return k == alternative->n ? first : SIZE_MAX;
+	return k >= alternative->n;
 }
 
+static bool rule_matches(const struct rule *rule, const struct view *view, const struct stack *stack, size_t at)
+{
+	for (size_t i = 0; i < rule->nalternatives; i++) {
+		const struct alternative *alternative = &rule->alternatives[i];
+		if (matches(&alternative->list[0], view) && !is_except(rule, view) &&
+		        rest_matches(alternative, stack, at))
+			return true;
+	}
+	return false;
+}
+
+/* From the call outwards, so that the nearest frame is the first to be found. */
 static bool match_stack(const struct origins *origins, const struct stack *stack, bool general, struct origin_hit *ret)
 {
-	size_t best = stack->nframes;
-	for (size_t i = 0; i < origins->n; i++) {
-		const struct rule *rule = &origins->rules[i];
-		for (size_t k = 0; rule->general == general && k < rule->nalternatives; k++) {
-			size_t at = find_alternative(rule, &rule->alternatives[k], stack, best);
-			if (at >= best)
+	for (size_t at = 0; at < stack->nframes; at++) {
+		struct view view = view_of(&stack->frames[at]);
+		for (size_t i = 0; i < origins->n; i++) {
+			const struct rule *rule = &origins->rules[i];
+			if (rule->general != general || !rule_matches(rule, &view, stack, at))
 				continue;
-			best = at;
 			*ret = (struct origin_hit){&rule->origin, at, SIZE_MAX};
+			return true;
 		}
 	}
-	return best < stack->nframes;
+	return false;
 }
 
 static bool match_path(const struct origins *origins, const char *path, struct origin_hit *ret)
