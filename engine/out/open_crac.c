@@ -23,6 +23,7 @@ struct open_crac {
 	struct entry *orders[ORDERS];
 	size_t n;
 	const struct sockets *sockets;
+	struct socket_owners owners; /* of sockets that are in the text, but not open here */
 };
 
 const char *crac_verdict_name(enum crac_verdict verdict)
@@ -80,7 +81,52 @@ static int by_path(const void *a, const void *b)
 	return strcmp(x->item->path ? x->item->path : "", y->item->path ? y->item->path : "");
 }
 
-struct open_crac *open_crac_new(const struct open_report *report)
+/* The first of those with that key, up to *ret_n; NULL = none. */
+static const struct entry *lookup(const struct open_crac *crac, enum order order, uint64_t key, size_t *ret_n)
+{
+	const struct entry *entries = crac->orders[order];
+	size_t low = 0, high = crac->n, end;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (entries[middle].key < key)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (end = low; end < crac->n && entries[end].key == key; end++)
+		;
+	*ret_n = end - low;
+	return end > low ? &entries[low] : NULL;
+}
+
+static const struct open_item *find_inode(const struct open_crac *crac, uint64_t inode)
+{
+	size_t n;
+	const struct entry *found = inode ? lookup(crac, BY_INODE, inode, &n) : NULL;
+	return found ? found->item : NULL;
+}
+
+/* An inode that is not here may be another process's: whoever has it is looked for once for all. */
+static bool find_owners(struct open_crac *crac, const struct crac_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		const struct crac_item *said = &list->items[i];
+		if (said->kind == CRAC_SOCKET && said->inode && !find_inode(crac, said->inode) &&
+		        owners_want(&crac->owners, said->inode) < 0)
+			return false;
+	}
+	owners_sort(&crac->owners);
+	owners_search(&crac->owners, NULL, 0);
+	return true;
+}
+
+const struct socket_owner *open_crac_owner(const struct open_crac *crac, const struct crac_item *said)
+{
+	const struct socket_owner *owner = said->inode ? owners_find(&crac->owners, said->inode) : NULL;
+	return owner && owner->pid ? owner : NULL;
+}
+
+struct open_crac *open_crac_new(const struct open_report *report, const struct crac_list *list)
 {
 	struct open_crac *crac = calloc(1, sizeof(*crac));
 	if (!crac)
@@ -98,32 +144,20 @@ struct open_crac *open_crac_new(const struct open_report *report)
 			entries[i] = (struct entry){&report->items[i], key_of(crac, order, &report->items[i])};
 		qsort(entries, crac->n, sizeof(*entries), order == BY_PATH ? by_path : by_key);
 	}
-	return crac;
+	if (find_owners(crac, list))
+		return crac;
+	open_crac_free(crac);
+	return NULL;
 }
 
 void open_crac_free(struct open_crac *crac)
 {
-	for (size_t i = 0; crac && i < ORDERS; i++)
+	if (!crac)
+		return;
+	for (size_t i = 0; i < ORDERS; i++)
 		free(crac->orders[i]);
+	owners_fini(&crac->owners);
 	free(crac);
-}
-
-/* The first of those with that key, up to *ret_n; NULL = none. */
-static const struct entry *lookup(const struct open_crac *crac, enum order order, uint64_t key, size_t *ret_n)
-{
-	const struct entry *entries = crac->orders[order];
-	size_t low = 0, high = crac->n, end;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (entries[middle].key < key)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (end = low; end < crac->n && entries[end].key == key; end++)
-		;
-	*ret_n = end - low;
-	return end > low ? &entries[low] : NULL;
 }
 
 static const struct open_item *find_path(const struct open_crac *crac, const char *path)
@@ -180,13 +214,6 @@ static bool is_meant(const struct crac_item *said, const struct open_item *item)
 	if (said->kind == CRAC_PIPE)
 		return is == DESCRIPTOR_PIPE || is == DESCRIPTOR_FIFO;
 	return kind == DESCRIPTOR_UNKNOWN || kind == is;
-}
-
-static const struct open_item *find_inode(const struct open_crac *crac, uint64_t inode)
-{
-	size_t n;
-	const struct entry *found = inode ? lookup(crac, BY_INODE, inode, &n) : NULL;
-	return found ? found->item : NULL;
 }
 
 /* A listening socket's remote port is 0 here and not told there. */

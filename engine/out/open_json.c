@@ -316,8 +316,10 @@ static void add_item(struct writing *w, const struct open_item *item)
 
 /* --- answers to a CheckpointException --- */
 
-static void add_said(struct writing *w, const struct crac_item *said, enum crac_verdict verdict)
+static void add_said(
+        struct writing *w, const struct open_crac *crac, const struct crac_item *said, enum crac_verdict verdict)
 {
+	const struct socket_owner *owner = open_crac_owner(crac, said);
 	text_printf(w->out, "{\"type\":\"crac\",\"report\":%u", w->report->number);
 	add_number(w->out, ",\"line\":", said->line);
 	add_string(w->out, ",\"verdict\":", crac_verdict_name(verdict));
@@ -336,16 +338,21 @@ static void add_said(struct writing *w, const struct crac_item *said, enum crac_
 		add_string(w->out, ",\"what\":", said->what);
 	if (said->thread)
 		add_string(w->out, ",\"thread\":", said->thread);
+	if (owner) {
+		text_printf(w->out, ",\"owner\":{\"pid\":%d,\"fd\":%d", (int)owner->pid, owner->fd);
+		add_string(w->out, ",\"comm\":", owner->comm);
+		text_addc(w->out, '}');
+	}
 	text_adds(w->out, "}\n");
 }
 
 /* Each is followed by the record of what it is now, if it is something. */
 static void add_answers(struct writing *w, const struct crac_list *list)
 {
-	struct open_crac *crac = open_crac_new(w->report);
+	struct open_crac *crac = open_crac_new(w->report, list);
 	for (size_t i = 0; crac && i < list->n; i++) {
 		struct crac_answer answer = open_crac_find(crac, &list->items[i]);
-		add_said(w, &list->items[i], answer.verdict);
+		add_said(w, crac, &list->items[i], answer.verdict);
 		if (answer.item)
 			add_item(w, answer.item);
 		writer_commit(&w->sink->out);

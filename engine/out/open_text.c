@@ -423,7 +423,23 @@ static void add_said(struct writing *w, const struct crac_item *said)
 	}
 }
 
-static void add_verdict(struct writing *w, const struct crac_item *said, const struct crac_answer *answer)
+static void add_gone(struct writing *w, const struct open_crac *crac, const struct crac_item *said)
+{
+	const struct socket_owner *owner = open_crac_owner(crac, said);
+	text_printf(w->out, "  %snot open%s: ", w->palette->warn, w->palette->reset);
+	if (owner) {
+		text_printf(w->out, "it is fd %d of ", owner->fd);
+		add_clean(w->out, owner->comm);
+		text_printf(w->out, " %d\n", (int)owner->pid);
+	} else {
+		text_adds(w->out, said->kind == CRAC_SOCKET && said->inode
+		                          ? "closed meanwhile, or the text is of another run\n"
+		                          : "of another process, or closed meanwhile\n");
+	}
+}
+
+static void add_verdict(
+        struct writing *w, const struct open_crac *crac, const struct crac_item *said, const struct crac_answer *answer)
 {
 	switch (answer->verdict) {
 	case CRAC_OPEN:
@@ -437,8 +453,7 @@ static void add_verdict(struct writing *w, const struct crac_item *said, const s
 		text_printf(w->out, "  its number is fd %d now\n", answer->item->descriptor.fd);
 		break;
 	case CRAC_GONE:
-		text_printf(w->out, "  %snot open%s: of another process, or closed meanwhile\n", w->palette->warn,
-		        w->palette->reset);
+		add_gone(w, crac, said);
 		break;
 	case CRAC_UNNAMED:
 		text_adds(w->out, said->kind == CRAC_SELECTOR ? "  its epoll and eventfd are told of as well; close "
@@ -488,7 +503,7 @@ static void add_answer(struct writing *w, const struct open_crac *crac, const st
 	struct crac_answer answer = open_crac_find(crac, said);
 	const struct open_item *other = open_crac_other_end(crac, said);
 	add_said(w, said);
-	add_verdict(w, said, &answer);
+	add_verdict(w, crac, said, &answer);
 	if (answer.item) {
 		add_line(w, answer.item);
 		if (other && other != answer.item)
@@ -502,7 +517,7 @@ static void add_answer(struct writing *w, const struct open_crac *crac, const st
 
 static void by_crac(struct writing *w, const struct crac_list *list)
 {
-	struct open_crac *crac = open_crac_new(w->report);
+	struct open_crac *crac = open_crac_new(w->report, list);
 	for (size_t l = 0; l < w->report->nlisted; l++)
 		if (w->report->listed[l].shown || w->report->listed[l].err.code)
 			add_process(w, &w->report->listed[l]);
