@@ -226,6 +226,58 @@ class Origins(unittest.TestCase):
                 process.stdout.close()
                 process.wait()
 
+    def test_recordings(self):
+        """A log and a flight recording are known as such, and closed by the commands that are advised."""
+        _, home = self.homes[-1]
+        jcmd = home / "bin" / "jcmd"
+        if not jcmd.exists():
+            self.skipTest("the JDK has no jcmd")
+        log = self.folder / "gc.log"
+        out = self.folder / "recording.jsonl"
+        options = [f"-Xlog:gc:file={log}", "-XX:StartFlightRecording:dumponexit=false"]
+        tracer = rille.start("run", self.script, "-o", f"jsonl:{out}", "--", *self.java(home, *options),
+                             stdin=subprocess.PIPE)
+        while (line := tracer.stdout.readline()) != "ready\n":
+            self.assertTrue(line, tracer.poll())
+        with open(f"/proc/{tracer.pid}/task/{tracer.pid}/children", encoding="utf-8") as children:
+            java = next(pid for pid in children.read().split() if os.readlink(f"/proc/{pid}/exe").endswith("/java"))
+        for command, path in (("VM.log disable", str(log)), ("JFR.stop name=1", ".jfr")):
+            self.assertTrue(any(path in link for link in self.links(java)), path)
+            subprocess.run([jcmd, java, *command.split()], stdout=subprocess.DEVNULL, check=True, timeout=60)
+            self.assertFalse(any(path in link for link in self.links(java)), path)
+        _, errors = tracer.communicate("", timeout=60)
+        self.assertEqual(tracer.returncode, 0, errors)
+        rows = [record for record in rille.records(out.read_text()) if record["type"] == "row"]
+        self.assertIn((str(log), "jvm-log"), {(row["path"], row["origin"]) for row in rows})
+        self.assertIn("jdk-flight-recorder", {row["origin"] for row in rows if row["path"] and row["path"].endswith(".jfr")})
+        self.assertIn("jvm-attach-listener", {row["origin"] for row in rows if row["call"] == "syscall:socket"})
+
+    @staticmethod
+    def links(pid):
+        return [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+
+    def test_node(self):
+        """Node.js' event loops are known, and a Worker's goes with it."""
+        node = shutil.which("node")
+        if not node:
+            self.skipTest("Node.js is not installed")
+        program, out = self.folder / "worker.js", self.folder / "node.jsonl"
+        program.write_text("""const { Worker } = require('worker_threads'), fs = require('fs');
+            const link = (fd) => { try { return fs.readlinkSync('/proc/self/fd/' + fd); } catch { return ''; } };
+            const count = () => fs.readdirSync('/proc/self/fd').filter((fd) => link(fd).includes('event')).length;
+            const before = count(), worker = new Worker('setInterval(() => 0, 1000)', { eval: true });
+            worker.on('online', async () => { const during = count(); await worker.terminate();
+              console.log(JSON.stringify([before, during, count()])); });""")
+        done = rille.run("run", self.script, "-o", f"jsonl:{out}", "--", node, program)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        before, during, after = json.loads(done.stdout)
+        self.assertGreater(during, before)
+        self.assertEqual(after, before)
+        rows = [record for record in rille.records(out.read_text()) if record["type"] == "row"]
+        made = [(row["call"], row["origin"]) for row in rows if row["call"] in ("syscall:epoll_create1", "syscall:eventfd2")]
+        self.assertGreaterEqual(made.count(("syscall:epoll_create1", "libuv-loop")), 4)
+        self.assertEqual({origin for _, origin in made}, {"libuv-loop"})
+
     def test_name_service(self):
         """A daemon's module keeps a socket of the JVM's start open, whatever the JVM's options; `files` first avoids it."""
         if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
