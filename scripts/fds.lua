@@ -327,8 +327,8 @@ return {
   summary = "every way a descriptor comes to be and goes",
   params = {
     { "kinds", "const:KIND_[]", help = "only these kinds: socket, pipe, file, epoll, eventfd …" },
-    { "notes", "bool", default = true, help = "also bind, listen, connect, and changes of close-on-exec" },
-    { "processes", "bool", default = true, help = "also what is of all descriptors: fork, exec, exit, close_range" },
+    { "notes", "bool", default = true, help = "bind, listen, connect, close-on-exec; =no: without" },
+    { "processes", "bool", default = true, help = "fork, exec, exit, close_range; =no: without" },
   },
   probes = probes,
 }
