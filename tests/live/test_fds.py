@@ -253,11 +253,13 @@ class Fds(unittest.TestCase):
             elif call_of(event) == "uring" and event["op"] == "new":
                 came = submitted[event["req"] if event["req"] else (event["ring"], event["user_data"])]
                 self.assertEqual(came["user_data"], event["user_data"])
-                ways.append((came["opcode"], [frame["name"] for frame in came["ustack"] if frame["name"] in (
-                    "use_ring", "ring_accept", "ring_pipe")][0]))
+                names = [frame["name"] for frame in came["ustack"]]
+                by = [name for name in names if name in ("use_ring", "ring_accept", "ring_pipe")]
+                ways.append((came["opcode"], by[0] if by else came["ustack_end"]))
         said = [words for words in self.traced.said if words[1] in ("new", "pair") and words[2].startswith("uring:")
                 and words[2] != "uring:fixed_fd_install"]
         self.assertEqual(len(ways), len(said))
+        self.assertEqual([way for way in ways if way[1] == "no-user"], [("IORING_OP_SOCKET", "no-user")])  # polled
         self.assertEqual([way for way in ways if way[1] == "ring_accept"], [("IORING_OP_ACCEPT", "ring_accept")] * 4)
         self.assertNotIn("uring:direct", self.traced.skipped)
 

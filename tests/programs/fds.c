@@ -484,9 +484,9 @@ struct ring {
 	struct io_uring_sqe *sqes;
 };
 
-static bool open_ring(struct ring *ring)
+static bool open_ring(struct ring *ring, unsigned flags)
 {
-	ring->params = (struct io_uring_params){0};
+	ring->params = (struct io_uring_params){.flags = flags, .sq_thread_idle = 1000};
 	ring->fd = made("io_uring_setup", syscall(SYS_io_uring_setup, 8, &ring->params));
 	if (ring->fd < 0)
 		return false;
@@ -512,7 +512,10 @@ static void submit(struct ring *ring, const struct io_uring_sqe *sqe)
 	ring->sqes[at] = *sqe;
 	word(ring->sq, off->array)[at] = at;
 	__atomic_store_n(word(ring->sq, off->tail), tail + 1, __ATOMIC_RELEASE);
-	syscall(SYS_io_uring_enter, ring->fd, 1, 0, 0, NULL, 0);
+	if (ring->params.flags & IORING_SETUP_SQPOLL)
+		syscall(SYS_io_uring_enter, ring->fd, 0, 0, IORING_ENTER_SQ_WAKEUP, NULL, 0);
+	else
+		syscall(SYS_io_uring_enter, ring->fd, 1, 0, 0, NULL, 0);
 }
 
 static int complete(struct ring *ring)
@@ -607,7 +610,7 @@ static void use_ring(const char *path)
 {
 	struct ring ring;
 	struct open_how how = {.flags = O_RDONLY};
-	if (!open_ring(&ring))
+	if (!open_ring(&ring, 0))
 		return;
 	struct io_uring_sqe make = {.opcode = IORING_OP_SOCKET, .fd = AF_UNIX, .off = SOCK_STREAM};
 	made("uring:socket", operate(&ring, make));
@@ -629,6 +632,15 @@ static void use_ring(const char *path)
 	struct io_uring_sqe shut = {.opcode = IORING_OP_CLOSE, .fd = extra};
 	if (extra >= 0 && operate(&ring, shut) == 0)
 		gone("uring:close", extra);
+}
+
+/* A thread of the kernel takes what is submitted: nobody's call leads there. */
+static void use_polled_ring(void)
+{
+	struct ring ring;
+	struct io_uring_sqe sqe = {.opcode = IORING_OP_SOCKET, .fd = AF_UNIX, .off = SOCK_STREAM};
+	if (open_ring(&ring, IORING_SETUP_SQPOLL))
+		made("uring:socket", operate(&ring, sqe));
 }
 
 /* An event of fanotify brings a descriptor with it. */
@@ -660,6 +672,7 @@ static void everything(void)
 	make_dups();
 	close_some();
 	use_ring(path);
+	use_polled_ring();
 	read_fanotify(path);
 	make_kernel_objects();
 	pass_to_child(made("eventfd2", eventfd(0, 0)));
