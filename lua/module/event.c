@@ -1,7 +1,10 @@
 /* Events as callbacks see them: a view, not a copy, as in scripts.
  *
  * `ev.fd` finds the field's number, kind and shape in a table that belongs to the attached probe, and asks the library
- * for that one value. A view is made for each event, so that the use of an old one is an error and not the next event. */
+ * for that one value. A view is made for each event, so that the use of an old one is an error and not the next event.
+ *
+ * This is the way that every event takes, so it has few steps: a view's slots are the names of its probe, which also
+ * lead to the session's slots, and types are compared with a metatable at hand, not with one that is looked up by name. */
 #include "module.h"
 
 #include <errno.h>
@@ -34,13 +37,29 @@ static const char *const builtins[BUILTIN_LAST] = {"probe", "time", "nsecs", "nu
 /* A field's number in a table of names: its index, then whether it is an array, then its kind. */
 enum { KIND_BITS = 3, ARRAY_BIT = 1 << KIND_BITS, INDEX_SHIFT = KIND_BITS + 1 };
 
-static struct session *view_check(lua_State *L)
+static struct session *live_session(lua_State *L, const struct view *view)
 {
-	struct view *view = luaL_checkudata(L, 1, EVENT);
 	if (!view->session)
 		luaL_error(L, "event used after its callback; ev:copy() makes a table that can be kept");
 	return view->session;
 }
+
+static struct session *view_check(lua_State *L)
+{
+	return live_session(L, luaL_checkudata(L, 1, EVENT));
+}
+
+/* The same for __index, whose upvalue is the metatable. */
+static struct session *view_check_fast(lua_State *L)
+{
+	if (!lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(1)))
+		luaL_checkudata(L, 1, EVENT);
+	lua_pop(L, 1);
+	return live_session(L, lua_touserdata(L, 1));
+}
+
+/* In a table of names, the session's slots. */
+enum { NAMES_SLOTS = 1 };
 
 /* --- fields --- */
 
@@ -136,7 +155,9 @@ static int push_stack(lua_State *L, struct session *session, int side)
 {
 	int slot = side == RILLE_USER ? SESSION_USTACK : SESSION_KSTACK;
 	struct rille_stack stack = {.size = sizeof(stack)};
-	compat_get_slots(L, 1); /* the view's are the session's */
+	compat_get_slots(L, 1);
+	lua_rawgeti(L, -1, NAMES_SLOTS);
+	lua_remove(L, -2);
 	lua_rawgeti(L, -1, slot);
 	if (lua_isnil(L, -1) && rille_event_stack(session->event, side, &stack) == 0) {
 		lua_pop(L, 1);
@@ -242,23 +263,15 @@ static int unknown_field(lua_State *L, struct session *session)
 	return luaL_error(L, "%s%s", error->message, hint ? hint : "");
 }
 
-/* Pushes the names of the event's probe. A view's slots are those of its session. */
-static void push_names_of(lua_State *L)
-{
-	compat_get_slots(L, 1);
-	lua_rawgeti(L, -1, SESSION_CURRENT);
-	lua_remove(L, -2);
-}
-
 static int event_index(lua_State *L)
 {
-	struct session *session = view_check(L);
-	push_names_of(L);
+	struct session *session = view_check_fast(L);
+	compat_get_slots(L, 1);
 	lua_pushvalue(L, 2);
 	lua_rawget(L, -2);
 	if (lua_type(L, -1) == LUA_TNUMBER)
 		return push_member(L, session, (int)lua_tointeger(L, -1));
-	return lua_isnil(L, -1) ? unknown_field(L, session) : 1;
+	return lua_isnil(L, -1) || lua_type(L, 2) != LUA_TSTRING ? unknown_field(L, session) : 1;
 }
 
 static int event_newindex(lua_State *L)
@@ -272,10 +285,11 @@ static int event_copy(lua_State *L)
 	struct session *session = view_check(L);
 	lua_settop(L, 1);
 	lua_newtable(L);
-	push_names_of(L);
+	compat_get_slots(L, 1);
 	lua_pushnil(L);
 	while (lua_next(L, 3)) {
-		if (lua_type(L, -1) == LUA_TNUMBER && lua_tointeger(L, -1) != -1 - BUILTIN_CONTAINER) {
+		if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TNUMBER &&
+		        lua_tointeger(L, -1) != -1 - BUILTIN_CONTAINER) {
 			lua_pushvalue(L, -2);
 			push_member(L, session, (int)lua_tointeger(L, -2));
 			lua_rawset(L, 2);
@@ -294,7 +308,7 @@ static int event_show(lua_State *L)
 	struct session *session = view_check(L);
 	luaL_checkstring(L, 2);
 	lua_settop(L, 2);
-	push_names_of(L);
+	compat_get_slots(L, 1);
 	lua_pushvalue(L, 2);
 	lua_rawget(L, 3);
 	if (lua_type(L, -1) != LUA_TNUMBER)
@@ -337,7 +351,7 @@ static int event_tostring(lua_State *L)
 static const luaL_Reg methods[] = {{"copy", event_copy}, {"show", event_show}, {"json", event_json}, {NULL, NULL}};
 
 /* Pushes the table of the probe's names, made at its first event; `names` is the index of the table of tables. */
-static void push_names(lua_State *L, struct session *session, int names)
+static void push_names(lua_State *L, struct session *session, int names, int slots)
 {
 	size_t probe = session->head.probe;
 	struct rille_field_info info = {.size = sizeof(info)};
@@ -347,6 +361,8 @@ static void push_names(lua_State *L, struct session *session, int names)
 	lua_pop(L, 1);
 	lua_newtable(L);
 	compat_functions(L, methods);
+	lua_pushvalue(L, slots);
+	lua_rawseti(L, -2, NAMES_SLOTS);
 	for (int i = 0; i < BUILTIN_LAST; i++) {
 		lua_pushinteger(L, -1 - i);
 		lua_setfield(L, -2, builtins[i]);
@@ -370,24 +386,32 @@ static void forget_stacks(lua_State *L, struct session *session, int slots)
 	session->stacks_kept = false;
 }
 
+/* What the first event of a session leaves for the others. */
+static void prepare(lua_State *L, int slots)
+{
+	lua_newtable(L);
+	lua_rawseti(L, slots, SESSION_NAMES);
+	luaL_getmetatable(L, EVENT);
+	lua_rawseti(L, slots, SESSION_META);
+}
+
 void event_push(lua_State *L, struct session *session, int slots)
 {
 	forget_stacks(L, session, slots);
-	lua_rawgeti(L, slots, SESSION_NAMES);
+	lua_rawgeti(L, slots, SESSION_META);
 	if (lua_isnil(L, -1)) {
+		prepare(L, slots);
 		lua_pop(L, 1);
-		lua_newtable(L);
-		lua_pushvalue(L, -1);
-		lua_rawseti(L, slots, SESSION_NAMES);
+		lua_rawgeti(L, slots, SESSION_META);
 	}
-	push_names(L, session, lua_gettop(L));
-	lua_rawseti(L, slots, SESSION_CURRENT);
-	lua_pop(L, 1);
 	struct view *view = compat_userdata(L, sizeof(*view));
 	view->session = NULL;
-	compat_set_metatable(L, EVENT);
-	lua_pushvalue(L, slots);
-	compat_set_slots(L, -2);
+	lua_rawgeti(L, slots, SESSION_NAMES);
+	push_names(L, session, lua_gettop(L), slots);
+	compat_set_slots(L, -3);
+	lua_pop(L, 1);
+	lua_insert(L, -2);
+	lua_setmetatable(L, -2);
 	lua_pushvalue(L, -1);
 	lua_rawseti(L, slots, SESSION_VIEW); /* so that event_end() finds it alive */
 	session->view = view;
@@ -405,9 +429,12 @@ void event_end(struct session *session)
 void event_open(lua_State *L)
 {
 	static const luaL_Reg metamethods[] = {
-	        {"__index", event_index}, {"__newindex", event_newindex}, {"__tostring", event_tostring}, {NULL, NULL}};
+	        {"__newindex", event_newindex}, {"__tostring", event_tostring}, {NULL, NULL}};
 	luaL_newmetatable(L, EVENT);
 	compat_functions(L, metamethods);
+	lua_pushvalue(L, -1);
+	lua_pushcclosure(L, event_index, 1);
+	lua_setfield(L, -2, "__index");
 	lua_pushboolean(L, 0);
 	lua_setfield(L, -2, "__metatable");
 	lua_pop(L, 1);
