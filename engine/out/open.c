@@ -41,6 +41,7 @@ static void open_open(struct sink *sink, const struct sink_meta *meta)
 	        .follow = meta->follow,
 	        .traced = meta->traced,
 	        .filtered = meta->filtered};
+	state->table.alone = !meta->follow;
 	state->table.all = !meta->npids && !meta->filtered;
 	sink->state = state;
 }
@@ -149,6 +150,7 @@ static void open_write(struct sink *sink, const struct sink_end *end,
 		write(sink, report, end);
 	open_report_fini(report);
 	open_table_forget_ended(&state->table);
+	open_table_sweep(&state->table);
 	state->looked = false;
 }
 

@@ -81,6 +81,8 @@ static void add_report(struct writing *w, const struct sink_end *end)
 		add_number(w->out, ",\"places\":", report->nplaces);
 	else
 		add_number(w->out, ",\"open\":", report->nitems);
+	if (report->ended_dropped)
+		add_number(w->out, ",\"not_kept\":", report->ended_dropped);
 	if (report->sockets.trouble[0])
 		add_string(w->out, ",\"sockets\":", report->sockets.trouble);
 	if (report->crac_trouble)

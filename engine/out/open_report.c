@@ -240,8 +240,7 @@ static void add_item(struct open_report *report, struct open_table *table, struc
 		report->nitems++;
 }
 
-/* A process that has ended, as the table saw it then. Of those that the user did not name only what was made while we
- * looked is of interest: every child of a shell ends with the three that it inherited. */
+/* A process that has ended, as the table saw it then. */
 static void list_ended(struct open_report *report, const struct open_ended *ended)
 {
 	if (grow(&report->listed, &report->listed_cap, report->nlisted + 1, sizeof(*report->listed)) < 0) {
@@ -257,7 +256,7 @@ static void list_ended(struct open_report *report, const struct open_ended *ende
 	for (const struct open_slot *slot = ended->process->fds->slots; slot; slot = slot->hh.next) {
 		struct descriptors *list = &listed->list;
 		const struct open_file *file = slot->file;
-		if (!ended->process->target && !slot->maker)
+		if (!open_slot_is_told(ended->process, slot))
 			continue;
 		if (grow(&list->list, &list->cap, list->n + 1, sizeof(*list->list)) < 0) {
 			report->failed = true;
@@ -386,6 +385,7 @@ static void put_in_order(struct open_report *report)
 void open_report_join(struct open_report *report, struct open_table *table, const struct sink_open *what, bool traced)
 {
 	report->lost = table->lost;
+	report->ended_dropped = table->ended_dropped;
 	for (size_t i = 0; i < table->nended; i++)
 		list_ended(report, &table->ended[i]);
 	add_items(report, table, what, traced);

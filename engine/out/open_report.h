@@ -60,11 +60,12 @@ struct open_report {
 	size_t nplaces, places_cap;
 	struct sockets sockets;
 	struct socket_owners owners;
-	char *changed; /* texts of links that were read again, one behind the other */
-	uint64_t lost; /* events */
+	char *changed;                /* texts of links that were read again, one behind the other */
+	uint64_t lost;                /* events */
+	uint64_t ended_dropped;       /* processes that ended and were too many to keep */
 	const struct crac_list *crac; /* to be answered; NULL = no */
 	const char *crac_trouble;     /* why the text could not be read again; NULL = it could */
-	bool failed;   /* out of memory */
+	bool failed;                  /* out of memory */
 };
 
 /* Counts of the report before, by creation point. */

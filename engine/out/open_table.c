@@ -15,12 +15,14 @@
 #include "engine/out/open_table.h"
 #include "engine/base/grow.h"
 
+#include <errno.h>
 #include <linux/close_range.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-enum { MAX_SUBMITS = 16384, MAX_SLOTS = 4 << 20, MAX_ENDED = 4096, MAX_ENDED_SLOTS = 1 << 20 };
+enum { MAX_SUBMITS = 16384, MAX_SLOTS = 4 << 20, MAX_ENDED = 4096, MAX_ENDED_SLOTS = 65536 };
 
 /* --- files and slots --- */
 
@@ -388,7 +390,7 @@ static void apply_unshare(struct open_table *table, struct open_process *process
 /* A child that was heard of before its fork was (events of other CPUs) keeps what it made itself. */
 static void apply_fork(struct open_table *table, struct open_process *parent, const struct open_fact *fact)
 {
-	if (!fact->has_child || fact->child <= 0 || fact->child == parent->pid)
+	if (table->alone || !fact->has_child || fact->child <= 0 || fact->child == parent->pid)
 		return;
 	struct open_process *old = open_table_process(table, (pid_t)fact->child);
 	if (old)
@@ -414,17 +416,32 @@ static void apply_exec(struct open_table *table, struct open_process *process)
 			slot_drop(table, process->fds, slot);
 }
 
+bool open_slot_is_told(const struct open_process *process, const struct open_slot *slot)
+{
+	return process->target || (slot->maker && slot->how != OPEN_INHERITED);
+}
+
+static bool is_told(const struct open_process *process)
+{
+	for (const struct open_slot *slot = process->fds->slots; slot; slot = slot->hh.next)
+		if (open_slot_is_told(process, slot))
+			return true;
+	return false;
+}
+
 /* Kept as it was for the report; of a table that others still have, nothing ended. */
 static void apply_exit(struct open_table *table, struct open_process *process, const struct event *event)
 {
-	bool keep = process->fds->refs == 1 && process->fds->slots && table->nended < MAX_ENDED &&
-	            HASH_COUNT(process->fds->slots) < MAX_ENDED_SLOTS;
+	size_t n = HASH_COUNT(process->fds->slots);
+	bool told = process->fds->refs == 1 && is_told(process);
+	bool room = table->nended < MAX_ENDED && (!table->ended_slots || table->ended_slots + n <= MAX_ENDED_SLOTS);
 	HASH_DEL(table->processes, process);
-	if (keep && grow(&table->ended, &table->ended_cap, table->nended + 1, sizeof(*table->ended)) == 0) {
+	if (told && room && grow(&table->ended, &table->ended_cap, table->nended + 1, sizeof(*table->ended)) == 0) {
 		table->ended[table->nended++] = (struct open_ended){process, event->wall_nsecs, event->record->nsecs};
+		table->ended_slots += n;
 		return;
 	}
-	table->ended_dropped += process->fds->refs == 1 && process->fds->slots;
+	table->ended_dropped += told;
 	process_free(table, process);
 }
 
@@ -628,8 +645,19 @@ void open_table_forget_ended(struct open_table *table)
 {
 	for (size_t i = 0; i < table->nended; i++)
 		process_free(table, table->ended[i].process);
-	table->nended = 0;
+	table->nended = table->ended_slots = 0;
 	table->ended_dropped = 0;
+}
+
+/* The event of its end may be on its way: only who is not there twice is dropped. */
+void open_table_sweep(struct open_table *table)
+{
+	struct open_process *process, *next;
+	HASH_ITER (hh, table->processes, process, next) {
+		process->gone = kill(process->pid, 0) < 0 && errno == ESRCH ? process->gone + 1 : 0;
+		if (process->gone > 1)
+			process_forget(table, process);
+	}
 }
 
 void open_table_fini(struct open_table *table)

@@ -78,6 +78,7 @@ struct open_process {
 	char comm[RILLE_COMM];
 	struct open_fds *fds;
 	bool target;       /* named by the user */
+	uint8_t gone;      /* reports in a row in which it was not in /proc */
 	UT_hash_handle hh; /* by pid */
 };
 
@@ -113,9 +114,11 @@ struct open_table {
 	size_t slots; /* of all tables */
 	size_t site_bytes;
 	uint64_t nsites_dropped;
-	uint64_t dropped;           /* descriptors that were not kept: out of memory or bounds */
-	uint64_t lost;              /* events lost, as told so far */
-	bool all;                   /* every process is traced */
+	uint64_t dropped; /* descriptors that were not kept: out of memory or bounds */
+	uint64_t lost;    /* events lost, as told so far */
+	bool all;         /* every process is traced */
+	bool alone;       /* children are not followed */
+	size_t ended_slots;
 	struct open_fields *fields; /* open_fields.c: where events keep what; one a probe */
 	size_t nfields;
 	uint64_t tag; /* of the event at hand, for whoever keeps the table: makers remember it */
@@ -149,6 +152,11 @@ void open_table_known(struct open_table *table, const struct descriptors *list, 
 struct open_process *open_table_process(const struct open_table *table, pid_t pid);
 const struct open_slot *open_process_slot(const struct open_process *process, int fd);
 void open_table_forget_ended(struct open_table *table);
+/* Drops processes that are gone without our having heard of it. */
+void open_table_sweep(struct open_table *table);
+/* Whether a descriptor of a process that has ended is worth a word: of a process that the user did not name only what it
+ * made itself is; every child of a shell ends with what it inherited. */
+bool open_slot_is_told(const struct open_process *process, const struct open_slot *slot);
 void open_table_fini(struct open_table *table);
 
 /* open_sites.c */

@@ -542,6 +542,9 @@ static void add_doubts(struct writing *w)
 	const char *warn = w->palette->warn, *reset = w->palette->reset;
 	if (report->lost)
 		text_printf(w->out, "%smay be incomplete: %" PRIu64 " events were lost%s\n", warn, report->lost, reset);
+	if (report->ended_dropped)
+		text_printf(w->out, "%sof %" PRIu64 " more processes that ended is not kept what they had open%s\n",
+		        warn, report->ended_dropped, reset);
 	if (report->sockets.trouble[0])
 		text_printf(w->out, "%saddresses and peers are missing: %s%s\n", warn, report->sockets.trouble, reset);
 	if (report->sockets.cut)

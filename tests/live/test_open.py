@@ -151,7 +151,8 @@ class WhatIsOpen(OpenTest):
                 continue
             self.assertEqual(record["origin"], "known", (key, call))
             names = reports.functions(0, record["made"])
-            self.assertIn("main", names, (key, call, names))
+            if not record["made"]["comm"].startswith("iou-sqp"):  # the kernel's thread of a polled ring: in no function
+                self.assertIn("main", names, (key, call, names))
             if call.startswith("uring:"):
                 self.assertEqual(record["made"]["probe"], "tracepoint:io_uring:io_uring_complete")
             else:
