@@ -170,20 +170,26 @@ static bool is_integer(const struct value *value)
 	return value->kind == VALUE_INT || value->kind == VALUE_UINT || value->kind == VALUE_BOOL;
 }
 
-/* The integer as 64 bits; *ret_negative tells how to take them. */
-static int integer_of(const rille_event *object, int field, const void *ret, int64_t *ret_value, bool *ret_signed)
+/* What is wrong with reading a field as a number. */
+static int no_number(const rille_event *object, int field, const void *ret)
 {
 	struct value value;
 	int e = value_of(object, field, ret, &value);
-	if (e < 0)
-		return e;
-	if (!is_integer(&value) || value.count)
-		return wrong_type(object, field, &value);
-	if (value.missing)
-		return -ENODATA;
-	*ret_value = value_int(&value, 0);
-	*ret_signed = value.kind == VALUE_INT;
-	return 0;
+	return e < 0 ? e : wrong_type(object, field, &value);
+}
+
+/* The integer as 64 bits; *ret_signed tells how to take them. What nearly every callback does, so all is checked at once and
+ * what is wrong is looked for only if something is. */
+static int integer_of(const rille_event *object, int field, const void *ret, int64_t *ret_value, bool *ret_signed)
+{
+	const struct event *event = object ? object->event : NULL;
+	if (!event || !ret || (unsigned)field >= event->probe->nfields)
+		return no_number(object, field, ret);
+	const struct field_schema *schema = &event->probe->fields[field];
+	if (schema->kind > VALUE_BOOL || schema->count)
+		return no_number(object, field, ret);
+	*ret_signed = schema->kind == VALUE_INT;
+	return schema_number(event->probe, event->record, event->size, (size_t)field, ret_value) ? 0 : -ENODATA;
 }
 
 static int does_not_fit(const rille_event *object, int field, const char *type)

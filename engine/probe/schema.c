@@ -86,15 +86,44 @@ bool value_has(const struct value *value, size_t i)
 	return !value->missing && i < (value->count ? value->count : 1u) && (i >= 64 || value->elements >> i & 1);
 }
 
-int64_t value_int(const struct value *value, size_t i)
+/* Both machines are little-endian. A copy of a width that the compiler knows is one instruction. */
+static int64_t load(const uint8_t *at, unsigned width, bool is_signed)
 {
 	uint64_t v = 0;
-	unsigned width = value->width;
-	if (!value->data || !width || width > sizeof(v) || (i + 1) * width > value->len)
+	switch (width) {
+	case 8:
+		memcpy(&v, at, 8);
+		break;
+	case 4:
+		memcpy(&v, at, 4);
+		break;
+	case 2:
+		memcpy(&v, at, 2);
+		break;
+	case 1:
+		v = *at;
+		break;
+	default:
 		return 0;
-	memcpy(&v, value->data + i * width, width); /* both machines are little-endian */
+	}
 	unsigned shift = 64 - 8 * width;
-	if (value->kind == VALUE_INT)
-		return (int64_t)(v << shift) >> shift;
-	return (int64_t)v;
+	return is_signed ? (int64_t)(v << shift) >> shift : (int64_t)v;
+}
+
+int64_t value_int(const struct value *value, size_t i)
+{
+	if (!value->data || (i + 1) * value->width > value->len)
+		return 0;
+	return load(value->data + i * value->width, value->width, value->kind == VALUE_INT);
+}
+
+bool schema_number(
+        const struct probe_schema *schema, const struct rille_record *record, size_t size, size_t i, int64_t *ret)
+{
+	const struct field_schema *field = &schema->fields[i];
+	if (i >= 64 || !(record->present >> i & 1) || field->offset > size || field->size > size - field->offset ||
+	        field->width > field->size)
+		return false;
+	*ret = load((const uint8_t *)record + field->offset, field->width, field->kind == VALUE_INT);
+	return true;
 }

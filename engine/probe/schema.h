@@ -84,6 +84,9 @@ struct value {
 struct rille_record;
 /* The value of field i. Bounds are checked against the record's size: a short record gives `missing`. */
 struct value schema_value(const struct probe_schema *schema, const struct rille_record *record, size_t size, size_t i);
+/* The same for a number alone, in less time: field i is a scalar of kind VALUE_INT, VALUE_UINT or VALUE_BOOL. False: missing. */
+bool schema_number(
+        const struct probe_schema *schema, const struct rille_record *record, size_t size, size_t i, int64_t *ret);
 /* Whether element i (0 for a scalar) of an integer value is there. */
 bool value_has(const struct value *value, size_t i);
 /* Element i (0 for a scalar) of an integer value, sign- or zero-extended to 64 bits. */
