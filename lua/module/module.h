@@ -100,6 +100,7 @@ struct session {
 	bool attached, stopped;
 	pid_t owner;       /* the process that attached */
 	struct buffer log; /* messages, level and text, until they can be told */
+	unsigned untold;   /* messages that found no room */
 
 	/* While a call of the library may call back. The indexes are of L. */
 	lua_State *L; /* NULL: none is under way */

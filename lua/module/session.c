@@ -48,8 +48,10 @@ static void keep_message(void *user, int level, const char *message)
 {
 	struct session *session = user;
 	char digit[2] = {(char)('0' + level), '\0'};
-	if (session->log.len > MOST_LOG)
+	if (session->log.len > MOST_LOG) {
+		session->untold++;
 		return;
+	}
 	buffer_add_string(&session->log, digit);
 	buffer_add_string(&session->log, message);
 }
@@ -182,6 +184,13 @@ void session_tell(lua_State *L, int idx, struct session *session)
 		lua_pushvalue(L, -1);
 		lua_pushstring(L, levels[(*level - '0') & 3]);
 		lua_pushstring(L, message);
+		lua_call(L, 2, 0);
+	}
+	if (session->untold && !lua_isnil(L, -1)) {
+		lua_pushvalue(L, -1);
+		lua_pushliteral(L, "warn");
+		lua_pushfstring(L, "%d more messages found no room", (int)session->untold);
+		session->untold = 0;
 		lua_call(L, 2, 0);
 	}
 	lua_pop(L, 3);
