@@ -387,7 +387,8 @@ void open_report_join(struct open_report *report, struct open_table *table, cons
 	report->lost = table->lost;
 	report->ended_dropped = table->ended_dropped;
 	for (size_t i = 0; i < table->nended; i++)
-		list_ended(report, &table->ended[i]);
+		if (table->ended[i].process->target || !what->by_site) /* what has ended does not grow */
+			list_ended(report, &table->ended[i]);
 	add_items(report, table, what, traced);
 	find_sockets(report);
 	find_owners(report);

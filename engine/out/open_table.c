@@ -433,7 +433,7 @@ static bool is_told(const struct open_process *process)
 static void apply_exit(struct open_table *table, struct open_process *process, const struct event *event)
 {
 	size_t n = HASH_COUNT(process->fds->slots);
-	bool told = process->fds->refs == 1 && is_told(process);
+	bool told = process->fds->refs == 1 && (process->target || !table->all) && is_told(process);
 	bool room = table->nended < MAX_ENDED && (!table->ended_slots || table->ended_slots + n <= MAX_ENDED_SLOTS);
 	HASH_DEL(table->processes, process);
 	if (told && room && grow(&table->ended, &table->ended_cap, table->nended + 1, sizeof(*table->ended)) == 0) {
