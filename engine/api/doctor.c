@@ -7,6 +7,7 @@
 #include "engine/probe/compile.h"
 #include "engine/probe/tracefs.h"
 #include "engine/run/privilege.h"
+#include "engine/run/quiet.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -172,9 +173,9 @@ static int check_raw_tracepoint(rille *r, struct text *detail)
 /* Task storage needs types for its key and value; whether the kernel has it is told by its type list. */
 static int check_task_storage(rille *r, struct text *detail)
 {
-	libbpf_print_fn_t print = libbpf_set_print(NULL);
+	quiet_begin();
 	int result = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_TASK_STORAGE, NULL);
-	libbpf_set_print(print);
+	quiet_end();
 	return feature(result, "; entries are kept in a hash instead", OPTIONAL, detail);
 }
 
@@ -269,7 +270,9 @@ int rille_doctor(rille *r, int (*fn)(void *user, const struct rille_finding *fin
 		text_reset(&detail);
 		int ok = checks[i].run(r, &detail);
 		struct rille_finding finding = {checks[i].name, ok, text_str(&detail)};
+		r->inside++;
 		e = fn(user, &finding);
+		r->inside--;
 	}
 	text_fini(&detail);
 	return e;

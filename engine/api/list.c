@@ -32,12 +32,11 @@ int rille_list_recipes(rille *r, int (*fn)(void *user, const struct rille_item *
 		return e;
 	size_t n;
 	const struct recipe *all = recipe_table(&n);
-	for (size_t i = 0; i < n; i++) {
+	r->inside++;
+	for (size_t i = 0; e == 0 && i < n; i++)
 		e = list_recipe(&all[i], fn, user);
-		if (e)
-			return e;
-	}
-	return 0;
+	r->inside--;
+	return e;
 }
 
 struct listing {
@@ -75,12 +74,14 @@ int rille_list_probes(rille *r, const char *glob, int (*fn)(void *user, const st
 	if (e < 0)
 		return e;
 	e = session_catalog(r->session, &catalog, &r->err);
+	r->inside++;
 	if (e == 0 && may_match(listing.glob, "syscall:"))
 		e = catalog_match_syscalls(catalog, "*", list_one, &listing, &r->err);
 	if (e == 0 && may_match(listing.glob, "tracepoint:")) {
 		listing.kind = "tracepoint:";
 		e = catalog_match_tracepoints(catalog, "*", list_one, &listing, &r->err);
 	}
+	r->inside--;
 	return e < 0 ? handle_error(r, e) : e;
 }
 
@@ -117,6 +118,7 @@ int rille_list_arguments(
 	e = find_format(r, probe, &format);
 	if (e < 0)
 		return handle_error(r, e);
+	r->inside++;
 	for (size_t i = 0; e == 0 && i < format->narguments; i++) {
 		char type[128];
 		const struct argument *one = &format->arguments[i];
@@ -129,5 +131,6 @@ int rille_list_arguments(
 		argument.probe = probe;
 		e = fn(user, &argument);
 	}
+	r->inside--;
 	return e;
 }

@@ -14,7 +14,7 @@
  *     null-argument   NULL for something that must not be
  *     bad-argument    a number or a size that makes no sense; a struct of a newer version of this library
  *     wrong-state     before or after its time: dispatching before rille_attach(), loading twice, a probe after attaching
- *     in-callback     rille_attach, _dispatch, _stop or _free inside one of your callbacks
+ *     in-callback     rille_attach, _dispatch, _stop or _free inside one of your callbacks (events, log, lists)
  *     forked          in a child of the process that attached
  *     stale-event     an event after its callback has returned
  *     wrong-type      a field read as what it is not
@@ -29,27 +29,30 @@
  * What this library does to your process:
  *
  *   - It opens descriptors, all of them close-on-exec: while it declares, the script's folder and the cache; from
- *     rille_attach() to rille_stop() the BPF programs, maps and links, one perf event for each CPU, an epoll, a timer, an
- *     event descriptor, a pidfd for each target, and the outputs. Files of traced processes are opened for as long as
- *     they are read.
+ *     rille_attach() on the BPF programs, maps and links, one perf event for each CPU, an epoll, a timer, an event
+ *     descriptor, a pidfd for each target, and the outputs. Files of traced processes are opened for as long as they are
+ *     read. rille_stop() detaches and closes the outputs, rille_free() closes everything.
  *   - It maps memory: the ring buffer (a window of 256 KiB) and the perf buffers. Lua's memory is bounded by 64 MiB; a
  *     process with big programs costs some 10 MB for their symbols.
- *   - It runs rille-cc, as a child process with nothing but its pipe open, in rille_attach(), rille_emit() and
- *     rille_doctor(), unless an object fits that is in the cache; it waits for that child by its pid and for no other.
- *     SIGCHLD is sent to your process then, as the kernel does.
+ *   - It runs rille-cc, as a child process with nothing open but what it needs to answer, in rille_attach(), rille_emit()
+ *     and rille_doctor(), unless an object fits that is in the cache or was loaded. It waits for that child and for no
+ *     other. Your process gets SIGCHLD then.
  *   - It writes to the cache ($XDG_CACHE_HOME/rille, ~/.cache/rille or options.cache_dir; "": none), and to the outputs
  *     that were added. A write to a pipe that nobody reads blocks SIGPIPE in this thread for the time of the write.
  *   - It may start one thread, all signals blocked, to read the memory of a traced process where a page could block the
  *     reader for ever (userfaultfd, FUSE). It ends with rille_free(), or with its read if that blocks.
  *   - The kernel's tracepoints are shared: while handles are attached the whole machine runs their programs.
+ *   - libbpf's print callback, which is one of the process, is taken away while rille_attach() and rille_doctor() are in
+ *     libbpf, and put back. On kernels before 5.11, where BPF needs it, libbpf raises RLIMIT_MEMLOCK.
  *
- * It never prints, exits, installs a signal handler, changes directory, root, limits, locale, umask, environment or
- * capabilities. It takes libbpf's print callback away while it is in libbpf, and puts it back.
+ * It never prints, exits, installs a signal handler, changes directory, root, limits (but for that one), locale, umask,
+ * environment or capabilities. Scripts cannot either, unless options.unsafe gives them the whole of Lua's library.
  *
  * fork(). In a child of the process that attached, the handle is of no use: each call fails with the tag forked,
  * rille_wake() does nothing, and rille_free() gives back the child's memory and descriptors without touching the trace,
- * which goes on in the parent. A child may as well exit or exec without a word. Before rille_attach() a handle may be
- * taken along (a daemon that forks into the background attaches afterwards).
+ * which goes on in the parent. A child may as well exit or exec without a word; one that does none of these keeps the
+ * kernel's programs attached after the parent has stopped. Before rille_attach() a handle may be taken along (a daemon
+ * that forks into the background attaches afterwards).
  */
 #ifndef RILLE_H
 #define RILLE_H
@@ -223,7 +226,7 @@ RILLE_API int rille_convert(rille *r, const struct rille_conversion *what);
  * fn NULL: none. May be called at any time before rille_stop(), in `fn` as well.
  *
  * An event is valid during the callback only. The library knows: using it later fails with -ESTALE, for at least the
- * next 256 events and until rille_free(). What the functions below give as pointers is valid during the callback, too. */
+ * next 255 events and until rille_free(). What the functions below give as pointers is valid during the callback, too. */
 typedef struct rille_event rille_event;
 typedef int (*rille_event_fn)(void *user, const rille_event *event);
 enum { RILLE_END = 1 };

@@ -4,11 +4,11 @@
  * types that attach by type id; the engine has written this kernel's offsets into it. What is left is creating the maps
  * and one bpf(BPF_PROG_LOAD) a program, about 2 ms together.
  *
- * libbpf prints to stderr through one callback of the whole process. A library must not: the callback is taken away
- * while we are in libbpf and put back, and what the user needs to know comes from the verifier's log, which libbpf
- * fills for us when a program was refused. */
+ * libbpf does not print meanwhile (quiet.h). What the user needs to know comes from the verifier's log, which libbpf fills
+ * for us when a program was refused. */
 #include "engine/run/object.h"
 #include "engine/run/privilege.h"
+#include "engine/run/quiet.h"
 #include "engine/run/rodata.h"
 #include "engine/run/verifier.h"
 #include "bpf-templates/names.h"
@@ -163,9 +163,9 @@ static int open_and_load(struct bpf_object **ret, const void *data, size_t len, 
 int object_load(struct bpf_object **ret, const void *data, size_t len, const struct kernel_options *options,
         uint64_t ring_bytes, struct err *err)
 {
-	libbpf_print_fn_t print = libbpf_set_print(NULL);
+	quiet_begin();
 	int r = open_and_load(ret, data, len, options, ring_bytes, err);
-	libbpf_set_print(print);
+	quiet_end();
 	return r;
 }
 

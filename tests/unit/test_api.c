@@ -875,6 +875,39 @@ static void test_inside(void **state)
 	rille_free(seen.other);
 }
 
+static int misuse_in_list(void *user, const struct rille_item *item)
+{
+	rille *r = user;
+	rille_free(r);
+	assert_error(r, rille_last_error(r)->code, -EBUSY, "in-callback");
+	assert_error(r, rille_attach(r), -EBUSY, "in-callback");
+	return 1;
+}
+
+static void misuse_in_log(void *user, int level, const char *message)
+{
+	rille **r = user;
+	assert_error(*r, rille_stop(*r, NULL), -EBUSY, "in-callback");
+	rille_free(*r);
+	warnings++;
+}
+
+/* Nor inside the other callbacks that a host can have. */
+static void test_inside_others(void **state)
+{
+	rille *r;
+	struct rille_options options = {
+	        .size = sizeof(options), .log = misuse_in_log, .log_user = &r, .log_level = RILLE_LOG_DEBUG};
+	options.cache_dir = "/dev/null"; /* which is no place for a cache: a warning */
+	warnings = 0;
+	r = rille_new(&options);
+	assert_non_null(r);
+	assert_int_equal(rille_list_probes(r, "syscall:*", misuse_in_list, r), 1);
+	assert_int_equal(rille_list_recipes(r, misuse_in_list, r), 1);
+	assert_true(warnings > 0);
+	rille_free(r);
+}
+
 /* A child of the host may free the handle, use it wrongly or ignore it; the parent goes on as if nothing had happened. */
 static int child_of_host(rille *r, int way)
 {
@@ -1038,6 +1071,7 @@ int main(void)
 	        cmocka_unit_test(test_order),
 	        cmocka_unit_test(test_null),
 	        cmocka_unit_test(test_inside),
+	        cmocka_unit_test(test_inside_others),
 	        cmocka_unit_test(test_fork),
 	        cmocka_unit_test(test_object),
 	        cmocka_unit_test(test_bad_object),
