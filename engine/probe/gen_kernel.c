@@ -34,7 +34,7 @@ static void emit_member_offset(struct emit *em, const struct expr *e)
 		object.name[0] = 0;
 	if (object.name[0] && !e->value)
 		add(em, gen_known_offset(em->gen, object.name, e->text, member_start(e)));
-	else if (em->gen->options->portable)
+	else if (em->gen->options->portable && (e->value || member_start(e))) /* atomic_t's is at its beginning */
 		gen_fail(em->gen, expr_error(&em->build->spec->on, 0, em->gen->err, "not-portable",
 		                          "'%s' is in a structure without a name, or a bit-field: no program for other "
 		                          "kernels can be made",

@@ -99,9 +99,9 @@ class Replay:
 class Trace:
     """One run of the program: what it said, what /proc had when it was done, and the events."""
 
-    def __init__(self, program, folder, *options):
+    def __init__(self, program, folder, *options, recipe="fds"):
         output = folder / "events"
-        arguments = ["run", "fds", *options, "-o", f"jsonl:{output}", "--", program]
+        arguments = ["run", recipe, *options, "-o", f"jsonl:{output}", "--", program]
         with subprocess.Popen([rille.RILLE, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True) as process:
             self.said = []
@@ -152,26 +152,39 @@ class Fds(unittest.TestCase):
         for probe in end["probes"]:
             self.assertEqual([probe[key] for key in probe if key.startswith("lost")], [0] * 4, probe)
 
-    def test_said(self):
-        """Each step that makes a descriptor is one event, of the same call with the same numbers, in the same order."""
-        for pid in [self.traced.main, *self.traced.children]:
+    def check_said(self, run):
+        for pid in [run.main, *run.children]:
             said = []
-            for words in self.traced.said:
+            for words in run.said:
                 if int(words[0]) != pid or words[1] not in ("new", "pair", "dup", "recv") or words[2] in MISSING:
                     continue
                 call = words[2] if not words[2].startswith("uring:") else "uring"
                 numbers = list(map(int, words[3:4] if words[1] == "dup" else words[3:]))
-                if words[1] == "recv" and said and said[-1][0] == call and (call == "recvmmsg" or len(numbers) == 1):
-                    if call == "recvmmsg" or self.same_message(pid, said[-1][1] + numbers):
-                        said[-1] = (call, said[-1][1] + numbers)
-                        continue
+                if words[1] == "recv" and said and said[-1][0] == call and (
+                        call == "recvmmsg" or self.same_message(run, pid, said[-1][1] + numbers)):
+                    said[-1] = (call, said[-1][1] + numbers)
+                    continue
                 said.append((call, numbers))
-            told = [(call_of(event), event["fds"] if "fds" in event else [event["fd"]]) for event in self.traced.made(pid)]
+            told = [(call_of(event), event["fds"] if "fds" in event else [event["fd"]]) for event in run.made(pid)]
             self.assertEqual(told, said)
 
-    def same_message(self, pid, numbers):
+    @staticmethod
+    def same_message(run, pid, numbers):
         """Whether they came together: descriptors and a process's are two headers of one message."""
-        return any(event.get("fds") == numbers for event in self.traced.made(pid))
+        return any(event.get("fds") == numbers for event in run.made(pid))
+
+    def test_said(self):
+        """Each step that makes a descriptor is one event, of the same call with the same numbers, in the same order."""
+        self.check_said(self.traced)
+
+    def test_object(self):
+        """So it is with the object for other kernels, which does everything in the ways that old ones have."""
+        with tempfile.NamedTemporaryFile(suffix=".o") as out:
+            done = rille.run("emit", "fds", "--object", out.name)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            run = Trace(self.program, self.shop.path, recipe=out.name)
+        self.assertEqual(run.status, 0, run.errors)
+        self.check_said(run)
 
     def test_from(self):
         """A copy names what it is a copy of, and has its open file."""
