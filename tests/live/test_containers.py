@@ -13,7 +13,7 @@ import unittest
 import rille
 
 SOCKETS = '{ "syscall:socket", where = "type == SOCK_DGRAM", fields = { "fd = ret" } }'
-ID = "3f2a91c0b7de44556677889900112233445566778899%020d"
+ID = "%08x%04x91c0b7de44556677889900112233445566778899001122334455"
 
 
 def mounts(kind):
@@ -56,7 +56,7 @@ class Containers(unittest.TestCase):
     def cgroup(self, kind, form="docker/{}"):
         """A container's cgroup, and its id."""
         type(self).number += 1
-        name = ID % (os.getpid() * 100 + self.number)
+        name = ID % (os.getpid(), self.number)
         for root in mounts(kind):
             try:
                 made = Cgroup(root, form.format(name))

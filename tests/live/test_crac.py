@@ -5,9 +5,11 @@ type. The oracle is /proc, and the program, which makes what it was told to.
 """
 
 import os
+import signal
 import socket
 import stat
 import subprocess
+import time
 import unittest
 
 import jvm
@@ -70,10 +72,18 @@ class Crac(unittest.TestCase):
         inherited = {fd for fd in fds if not self.is_javas(java, fd)}
         text.write_text(text_of(java, fds) + "\tSuppressed: jdk.crac.impl.CheckpointOpenFileException: /etc/passwd\n")
         before = {fd: os.readlink(f"/proc/{java}/fd/{fd}") for fd in fds}
+        tracer.send_signal(signal.SIGUSR1)  # while it lives: what names Java's frames is in its memory
+        deadline = time.monotonic() + 60
+        while '"type":"crac"' not in out.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
         _, errors = tracer.communicate("", timeout=60)
         self.assertEqual(tracer.returncode, 0, errors)
         self.assertIn("no descriptor lines yet", errors)
-        found = answers(out.read_text())
+        records = out.read_text().splitlines()
+        second = next(i for i, line in enumerate(records) if '"type":"report","number":2' in line)
+        at_end = answers("\n".join(records[second:]))
+        found = answers("\n".join(records[:second]))
+        self.assertEqual([said["verdict"] for said, _ in at_end], [said["verdict"] for said, _ in found])
         self.assertEqual([said.get("fd") for said, _ in found], [*fds, None])
         about = {}
         for said, now in found:

@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 import unittest
 
 import jvm
@@ -109,11 +110,22 @@ class Origins(unittest.TestCase):
     def environment(self):
         return os.environ | {"ORIGINS_LIBRARY": str(self.library)}
 
-    def trace(self, home, *args):
+    def run_until(self, sign, out, *args):
+        """Runs rille on a program that waits for its input's end, which comes once the file `out` has the text `sign`: what names
+        Java's frames is in the memory of a process that lives."""
+        out.write_text("")
+        tracer = rille.start(*args, stdin=subprocess.PIPE, env=self.environment())
+        deadline = time.monotonic() + 60
+        while sign not in out.read_text() and tracer.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        _, errors = tracer.communicate("", timeout=60)
+        self.assertEqual(tracer.returncode, 0, errors)
+        self.assertIn(sign, out.read_text())
+
+    def trace(self, home, *args, sign):
         """(call, origin, by, path) of each descriptor that was made."""
         out = self.folder / "out.jsonl"
-        done = rille.run("run", self.script, "-o", f"jsonl:{out}", "--", *self.java(home, *args), env=self.environment())
-        self.assertEqual(done.returncode, 0, done.stderr)
+        self.run_until(sign, out, "run", self.script, "-o", f"jsonl:{out}", "--", *self.java(home, *args))
         records = [json.loads(line) for line in out.read_text().splitlines()]
         self.assertEqual(sum(probe["lost_ring"] + probe["lost_entry"] for probe in records[-1]["probes"]), 0)
         rows = [record for record in records if record["type"] == "row"]
@@ -123,7 +135,7 @@ class Origins(unittest.TestCase):
         """Each descriptor's origin is what the program made, and the frame that is blamed is the program's."""
         for major, home in self.homes:
             with self.subTest(jdk=major):
-                found = self.trace(home, *MADE, "jni")
+                found = self.trace(home, *MADE, "jni", sign='"origin":"jni-library"')
                 for word, expected in MADE.items():
                     got = {(call.replace("inotify_init1", "inotify_init"), origin) for call, origin, by, _ in found
                            if by and by.startswith("Origins." + word)}
@@ -141,9 +153,8 @@ class Origins(unittest.TestCase):
         script.write_text("""table.insert(rille.origins, 1, { name = "mine", about = "my pair", match = { "socketpair" } })
             return { probes = { { "syscall:socket*", where = "ret >= 0", stack = "user" } } }""")
         text, lines = self.folder / "own.txt", self.folder / "own.jsonl"
-        done = rille.run("run", script, "--origins", "-o", f"text:{text}", "-o", f"jsonl:{lines}", "--",
-                         *self.java(home, "watch"), env=self.environment())
-        self.assertEqual(done.returncode, 0, done.stderr)
+        self.run_until('"name":"mine"', lines, "run", script, "--origins", "-o", f"text:{text}", "-o", f"jsonl:{lines}", "--",
+                       *self.java(home, "watch"))
         events = [event for event in rille.records(lines.read_text()) if event["type"] == "event"]
         checker = rille.validator()
         for event in events:
@@ -168,7 +179,7 @@ class Origins(unittest.TestCase):
         for major, home in self.homes:
             with self.subTest(jdk=major):
                 found = {origin for _, origin, _, _ in self.trace(home, "-XX:-UsePerfData", "-XX:-UseContainerSupport",
-                    f"-Djdk.net.hosts.file={hosts}", "-Xshare:off", "resolve")}
+                    f"-Djdk.net.hosts.file={hosts}", "-Xshare:off", "resolve", "file", sign='"by":"Origins.file"')}
                 self.assertIn("jdk-modules", found)  # it was traced at all
                 self.assertFalse(found & {"jvm-perf-data", "jvm-cgroup", "glibc-resolver", "glibc-name-service-hosts",
                                           "jvm-class-data"})
@@ -244,7 +255,10 @@ class Origins(unittest.TestCase):
         for command, path in (("VM.log disable", str(log)), ("JFR.stop name=1", ".jfr")):
             self.assertTrue(any(path in link for link in self.links(java)), path)
             subprocess.run([jcmd, java, *command.split()], stdout=subprocess.DEVNULL, check=True, timeout=60)
-            self.assertFalse(any(path in link for link in self.links(java)), path)
+            deadline = time.monotonic() + 60  # the recorder is a thread of its own
+            while any(path in link for link in self.links(java)):
+                self.assertLess(time.monotonic(), deadline, path)
+                time.sleep(0.02)
         _, errors = tracer.communicate("", timeout=60)
         self.assertEqual(tracer.returncode, 0, errors)
         rows = [record for record in rille.records(out.read_text()) if record["type"] == "row"]
@@ -254,7 +268,13 @@ class Origins(unittest.TestCase):
 
     @staticmethod
     def links(pid):
-        return [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        links = []
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                links.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+            except FileNotFoundError:  # closed meanwhile
+                pass
+        return links
 
     def test_node(self):
         """Node.js' event loops are known, and a Worker's goes with it."""
