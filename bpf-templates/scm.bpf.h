@@ -3,7 +3,7 @@
  * The layout is the ABI's: struct user_msghdr, or a struct mmsghdr each of several, points to headers of length, level and
  * type, each followed by its data and rounded up to 8 bytes. All of it is the process's memory, so another thread can have
  * written anything there: a walk takes a bounded number of steps, a header or a descriptor each, and a length that makes
- * no sense ends the message. More than SCM_ROOM descriptors are counted, not stored. */
+ * no sense ends the message. More than SCM_ROOM descriptors, or than there are steps for, are counted, not stored. */
 enum { SCM_ROOM = 32, MMSGHDR_SIZE = 64 };
 
 struct scm_walk {
@@ -11,7 +11,7 @@ struct scm_walk {
 	u64 at, end;           /* control data that is left */
 	u64 fd, fd_end;        /* descriptors that are left of the header at hand */
 	s32 *to;               /* NULL: only counts */
-	u32 count;
+	u32 count, got;        /* descriptors that there are, and those that were seen so far */
 };
 
 INLINE bool scm_message(struct scm_walk *walk)
@@ -43,6 +43,7 @@ INLINE void scm_header(struct scm_walk *walk)
 	if (head.level == SOL_SOCKET && (head.type == SCM_RIGHTS || head.type == SCM_PIDFD)) {
 		walk->fd = at + sizeof(head);
 		walk->fd_end = at + head.len;
+		walk->count += (u32)(head.len - sizeof(head)) / 4;
 	}
 	walk->at = at + ((head.len + 7) & ~7ull);
 }
@@ -51,7 +52,7 @@ INLINE void scm_header(struct scm_walk *walk)
 INLINE bool scm_step(struct scm_walk *walk)
 {
 	if (walk->fd + 4 <= walk->fd_end) {
-		u32 at = walk->count++;
+		u32 at = walk->got++;
 		HIDE(at);
 		if (walk->to && at < SCM_ROOM)
 			bpf_probe_read_user(walk->to + (at & (SCM_ROOM - 1)), 4, (const void *)walk->fd);

@@ -376,16 +376,27 @@ class Messages(unittest.TestCase):
         if reason:
             raise unittest.SkipTest(reason)
 
+    PROBE = """{ "syscall:kcmp", fields = { "fds = scm_fds(idx1)", "n = scm_count(idx1)", "second = scm_fds(idx1)[1]",
+        "files = fd_file(fds)" } }"""
+
     def test_control(self):
-        done = rille.run("-e", """{ "syscall:kcmp", fields = { "fds = scm_fds(idx1)", "n = scm_count(idx1)",
-            "second = scm_fds(idx1)[1]", "files = fd_file(fds)" } }""", "-q", "--format", "jsonl", "--",
-            sys.executable, __file__, "fake-messages")
+        done = rille.run("-e", self.PROBE, "-q", "--format", "jsonl", "--", sys.executable, __file__, "fake-messages")
         self.assertEqual(done.returncode, 0, done.stderr)
         events = rille.events(done.stdout)
         for name, event in zip([*CONTROLS, "unreadable-control", "unreadable"], events, strict=True):
             fds = CONTROLS.get(name, (b"", []))[1]
             self.assertEqual((event["fds"], event["n"]), (fds[:32] or None, len(fds)), name)
             self.assertEqual(event["second"], fds[1] if len(fds) > 1 else None, name)
+
+    def test_control_in_steps(self):
+        """Where a kernel cannot loop fewer are seen, and how many there were is known still."""
+        with tempfile.NamedTemporaryFile(suffix=".o") as out:
+            self.assertEqual(rille.run("emit", "-e", self.PROBE, "--object", out.name).returncode, 0)
+            done = rille.run("run", out.name, "-q", "--format", "jsonl", "--", sys.executable, __file__, "fake-messages")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for (name, (_, fds)), event in zip(CONTROLS.items(), rille.events(done.stdout)):
+            if name != "far":
+                self.assertEqual((event["fds"], event["n"]), (fds[:8] or None, len(fds)), name)
 
     def test_sent(self):
         """What was really sent: as many as a message can have, 253."""
