@@ -78,7 +78,8 @@ void help_check(const char *script, const rille *r)
 void help_emit(const char *script, const rille *r)
 {
 	fputs("usage: rille emit FILE|RECIPE [--c | --asm | --object OUT] [-o OUT] [OPTIONS] [PARAMETERS]\n\n"
-	      "Shows what a script becomes.\n",
+	      "Shows what a script becomes. An object is run like the script (`rille run ./OUT`), without a "
+	      "compiler.\n",
 	        stdout);
 	if (script && r)
 		parameters_help(stdout, r);

@@ -247,7 +247,7 @@ static bool is_told(long n, int e)
 {
 	if (e == 0 || e == -ENOMEM)
 		return true;
-	print_error("allocation %ld failed, and what is told is: %d, %s", n, e, told);
+	print_error("# allocation %ld failed, and what is told is: %d, %s", n, e, told);
 	return false;
 }
 
@@ -268,7 +268,7 @@ static void run(const struct round *round, long spread)
 	}
 	CHECK_LEAKS();
 	assert_int_equal(play(round, 0), 0);
-	print_message("%ld of %ld allocations\n", tried, all);
+	print_message("# %ld of %ld allocations\n", tried, all);
 	assert_int_equal(wrong, 0);
 }
 
