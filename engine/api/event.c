@@ -17,17 +17,20 @@
 
 /* --- the callback --- */
 
-static int observe(void *user, struct event *event)
+static int observe(void *user, struct event *event, struct err *err)
 {
 	rille *r = user;
 	struct events *events = r->events;
 	struct rille_event *object = &events->pool[events->next++ % EVENT_MEMORY];
 	object->r = r;
 	object->event = event;
+	r->err.code = 0;
 	r->inside++;
 	int result = events->fn(events->user, object);
 	r->inside--;
 	object->event = NULL;
+	if (result < 0 && r->err.code) /* most likely what the callback gave up for */
+		*err = r->err;
 	if (events->user_frames.made || events->kernel_frames.made)
 		frames_end(events);
 	return result;

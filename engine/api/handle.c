@@ -180,6 +180,14 @@ int handle_error(rille *r, int code)
 	return code;
 }
 
+int handle_result(rille *r, int code)
+{
+	if (code < 0)
+		return handle_error(r, code);
+	r->err.code = 0; /* of what was tried on the way */
+	return code;
+}
+
 const struct rille_error *rille_last_error(const rille *handle)
 {
 	static const struct rille_error no_handle = {
@@ -197,6 +205,8 @@ const struct rille_error *rille_last_error(const rille *handle)
 	text_reset(&r->formatted);
 	if (r->err.code)
 		err_format(&r->err, &r->formatted);
+	else
+		memset(&r->err, 0, sizeof(r->err));
 	r->error = (struct rille_error){
 	        .code = r->err.code,
 	        .error_class = (int)r->err.class,
@@ -220,7 +230,7 @@ int rille_target_pid(rille *r, int pid)
 	if (pid <= 0)
 		return err_set(&r->err, -EINVAL, ERR_SCRIPT, "bad-target", "%d is no process", pid);
 	e = session_add_pid(r->session, pid, &r->err);
-	return e < 0 ? handle_error(r, e) : 0;
+	return handle_result(r, e);
 }
 
 int rille_target_comm(rille *r, const char *comm)
@@ -298,7 +308,7 @@ int rille_check(rille *r)
 	e = need_probes(r);
 	if (e == 0)
 		e = session_check(r->session, &r->err);
-	return e < 0 ? handle_error(r, e) : 0;
+	return handle_result(r, e);
 }
 
 int rille_emit(rille *r, int what, void **ret_data, size_t *ret_len)
@@ -316,7 +326,7 @@ int rille_emit(rille *r, int what, void **ret_data, size_t *ret_len)
 	e = need_probes(r);
 	if (e == 0)
 		e = session_emit(r->session, what, ret_data, ret_len, &r->err);
-	return e < 0 ? handle_error(r, e) : 0;
+	return handle_result(r, e);
 }
 
 int rille_attach(rille *r)
@@ -331,7 +341,7 @@ int rille_attach(rille *r)
 		e = session_attach(r->session, &r->err);
 	if (e == 0)
 		r->owner = getpid();
-	return e < 0 ? handle_error(r, e) : 0;
+	return handle_result(r, e);
 }
 
 int rille_fd(const rille *r)
@@ -345,7 +355,7 @@ int rille_dispatch(rille *r, int timeout_ms, int max_events)
 	if (n < 0)
 		return n;
 	n = session_dispatch(r->session, timeout_ms, max_events, &r->err);
-	return n < 0 && n != -ESHUTDOWN ? handle_error(r, n) : n;
+	return n == -ESHUTDOWN ? n : handle_result(r, n);
 }
 
 int rille_report(rille *r, const char *reason)
@@ -354,7 +364,7 @@ int rille_report(rille *r, const char *reason)
 	if (e < 0)
 		return e;
 	e = session_report(r->session, reason, &r->err);
-	return e < 0 ? handle_error(r, e) : 0;
+	return handle_result(r, e);
 }
 
 int rille_snapshot(rille *r)
@@ -364,7 +374,7 @@ int rille_snapshot(rille *r)
 		e = handle_add_outputs(r);
 	if (e == 0)
 		e = session_snapshot(r->session, &r->err);
-	return e < 0 ? handle_error(r, e) : 0;
+	return handle_result(r, e);
 }
 
 const char *rille_over_reason(const rille *r)
@@ -386,7 +396,7 @@ int rille_stop(rille *r, const char *reason)
 	if (e < 0 || !r->session)
 		return e;
 	e = session_stop(r->session, reason, &r->err);
-	return e < 0 ? handle_error(r, e) : 0;
+	return handle_result(r, e);
 }
 
 size_t rille_probe_count(const rille *r)

@@ -54,6 +54,8 @@ int handle_null(rille *r, const char *function, const char *argument);
 int handle_add_outputs(rille *r);
 /* Keeps an error for rille_last_error() and returns its code, which is r->err's or `code`. */
 int handle_error(rille *r, int code);
+/* What a function returns: the same for a failure; after a success there is no error. */
+int handle_result(rille *r, int code);
 
 /* A struct of the host's, which may be shorter or longer than ours, into `ret` of `known` bytes; what is not known must be
  * zero. It begins with its size. */

@@ -26,7 +26,7 @@ static int load_with(rille *r, const char *text, size_t len, const char *name, i
 	r->declared = e == 0;
 	if (e < 0)
 		spec_reset(session_spec(r->session));
-	return e < 0 ? handle_error(r, e) : 0;
+	return handle_result(r, e);
 }
 
 static int load(rille *r, const char *text, size_t len, const char *name, int dir_fd)
@@ -234,5 +234,5 @@ int rille_set_param(rille *r, const char *name, const char *value)
 	if (!r->script)
 		return err_set(&r->err, -EINVAL, ERR_RUNTIME, "wrong-state", "no script has been loaded");
 	e = script_set_param(r->script, name, value, &r->err);
-	return e < 0 ? handle_error(r, e) : 0;
+	return handle_result(r, e);
 }

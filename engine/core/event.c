@@ -76,14 +76,16 @@ static int deliver(struct session *session, struct event *event)
 	return r < 0 && !session->failure ? session_fail(session, r, err) : 0;
 }
 
-static int observer_failed(struct session *session, const struct event *event, int code)
+static int observer_failed(struct session *session, const struct event *event, int code, struct err *err)
 {
 	enum { TOLD = 3 };
 	uint64_t errors = ++session->accounts[event->probe->index].observer_errors;
+	const char *why = err->code ? err->message : strerror(-code);
+	err->code = err->code ? code : 0;
 	if (session->strict)
-		return session->failure ? 0 : session_fail(session, code, NULL);
+		return session->failure ? 0 : session_fail(session, code, err);
 	if (errors <= TOLD)
-		log_warn(&session->log, "%s: the host's callback failed: %s%s", event->probe->name, strerror(-code),
+		log_warn(&session->log, "%s: the host's callback failed: %s%s", event->probe->name, why,
 		        errors == TOLD ? "; further errors are counted, not shown" : "");
 	return 0;
 }
@@ -91,10 +93,12 @@ static int observer_failed(struct session *session, const struct event *event, i
 /* The host sees every event, whatever the script made of it. */
 static int observe(struct session *session, struct event *event)
 {
-	int r = session->observer(session->observer_user, event);
+	struct err *err = &session->callback_err;
+	err->code = 0;
+	int r = session->observer(session->observer_user, event, err);
 	if (r > 0)
 		session_end(session, "callback");
-	return r < 0 ? observer_failed(session, event, r) : 0;
+	return r < 0 ? observer_failed(session, event, r, err) : 0;
 }
 
 /* A sink whose reader has gone ends the trace without a word; any other trouble is an error. */

@@ -31,13 +31,14 @@ struct session_callbacks {
 	int (*on_tick)(void *user, struct err *err); /* `every` */
 	int (*on_end)(void *user, struct err *err);
 	uint64_t (*callback_errors)(void *user, size_t probe);
-	const struct origins *(*origins)(void *user, struct err *err); /* what stacks are about, for outputs that say so */
-	uint64_t tick_ns; /* 0 = no on_tick */
+	const struct origins *(*origins)(
+	        void *user, struct err *err); /* what stacks are about, for outputs that say so */
+	uint64_t tick_ns;                     /* 0 = no on_tick */
 };
 
 /* A host's look at each event, after the script's callback and the sinks. 1 ends the trace; a negative errno is counted,
- * told, and with `strict` ends the trace. */
-typedef int (*session_observer)(void *user, struct event *event);
+ * told with what is in `err` (if its code is set), and with `strict` ends the trace. */
+typedef int (*session_observer)(void *user, struct event *event, struct err *err);
 
 struct session_options {
 	struct logger log;
