@@ -16,8 +16,8 @@ struct crac_list;
 /* Of the formats `open`: what to show of what is open. */
 enum { SINK_MOST_ASKED = 64 };
 struct sink_open {
-	bool by_site;           /* grouped by where it was made */
-	size_t nfds, ninodes;   /* only these; none: all */
+	bool by_site;         /* grouped by where it was made */
+	size_t nfds, ninodes; /* only these; none: all */
 	int fds[SINK_MOST_ASKED];
 	uint64_t inodes[SINK_MOST_ASKED];
 	/* Answer to the descriptors of a CheckpointException instead. The list outlives the sink; with a path, the file is
@@ -37,7 +37,7 @@ struct sink_options {
 	bool color, addresses;
 	enum { TIMESTAMP_TIME, TIMESTAMP_ISO, TIMESTAMP_EPOCH, TIMESTAMP_DELTA, TIMESTAMP_NONE } timestamp;
 	bool signatures;
-	size_t top; /* places shown by the top format, 0 = all */
+	size_t top;   /* places shown by the top format, 0 = all */
 	bool origins; /* say what stacks are about, if sink_meta.origins is there */
 	struct sink_open open;
 };
@@ -72,7 +72,7 @@ struct sink_meta {
 	const pid_t *pids;
 	size_t npids;
 	bool follow, traced;
-	bool filtered; /* only of threads of a name or a user */
+	bool filtered;                 /* only of threads of a name or a user */
 	const struct origins *origins; /* rille.origins; NULL = none. Outlives the sink */
 };
 

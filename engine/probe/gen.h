@@ -10,16 +10,16 @@
 
 /* Which processes are traced; decided before generation so that nothing unused is generated. */
 struct gen_options {
-	bool target_pids;      /* only those in the map rille_pids (and, with follow, their children) */
-	bool follow;           /* generate the fork/exit programs that maintain it */
-	bool target_cgroups;   /* only tasks below the cgroups in the map rille_cgroups */
-	bool target_comm;      /* .rodata rille_comm */
-	bool target_uid;       /* .rodata rille_uid */
-	unsigned force_stack;  /* --stack: added to every probe's sides */
-	uint32_t depth;        /* --depth, 0 = the script's */
+	bool target_pids;         /* only those in the map rille_pids (and, with follow, their children) */
+	bool follow;              /* generate the fork/exit programs that maintain it */
+	bool target_cgroups;      /* only tasks below the cgroups in the map rille_cgroups */
+	bool target_comm;         /* .rodata rille_comm */
+	bool target_uid;          /* .rodata rille_uid */
+	unsigned force_stack;     /* --stack: added to every probe's sides */
+	uint32_t depth;           /* --depth, 0 = the script's */
 	const struct logger *log; /* is told which optional probes are left out; may be NULL */
-	uint32_t self;         /* never trace this pid (the tracer), 0 = none */
-	bool portable;         /* for other kernels and targets: relocations, and all of the above but the stacks is
+	uint32_t self;            /* never trace this pid (the tracer), 0 = none */
+	bool portable;            /* for other kernels and targets: relocations, and all of the above but the stacks is
 	                          decided when it is loaded */
 };
 

@@ -23,11 +23,11 @@ struct kernel_options {
 	size_t npids;
 	const int *cgroups; /* directories of cgroups of version 2, whose tasks are targets */
 	size_t ncgroups;    /* 0 = any */
-	const char *comm; /* NULL = any */
-	int64_t uid;      /* -1 = any */
-	uint64_t limit;   /* records to let through, 0 = no limit */
-	bool follow;      /* the children of `pids`, too */
-	bool portable;    /* the object was generated with gen_options.portable */
+	const char *comm;   /* NULL = any */
+	int64_t uid;        /* -1 = any */
+	uint64_t limit;     /* records to let through, 0 = no limit */
+	bool follow;        /* the children of `pids`, too */
+	bool portable;      /* the object was generated with gen_options.portable */
 };
 
 /* Creates maps, sets .rodata (parameters, targets), loads the programs. Attaches nothing. A refusal by the verifier
