@@ -336,7 +336,7 @@ static void receive_messages(int socket)
 	for (int i = 0; i < 2; i++)
 		messages[i].msg_hdr = (struct msghdr){
 		        .msg_iov = &iov[i], .msg_iovlen = 1, .msg_control = control[i], .msg_controllen = 256};
-	int n = recvmmsg(socket, messages, 2, MSG_WAITFORONE, NULL);
+	int n = recvmmsg(socket, messages, 2, 0, NULL);
 	if (n < 0)
 		say("skip recvmmsg %s", strerror(errno));
 	for (int i = 0; i < n; i++)
