@@ -11,13 +11,15 @@ static __attribute__((noinline)) u32 copy_pieces(char *to, u64 from, u32 want, u
 	u32 into = from & (RILLE_STACK_PIECE - 1), got = 0;
 #pragma clang loop unroll(disable)
 	for (u32 i = 0; i < STACK_ROOM / RILLE_STACK_PIECE; i++) {
-		u32 at = i ? i * RILLE_STACK_PIECE - into : 0, size = i ? RILLE_STACK_PIECE : RILLE_STACK_PIECE - into;
-		if (at >= want)
+		u32 size = i ? RILLE_STACK_PIECE : RILLE_STACK_PIECE - into;
+		u64 at = i ? i * RILLE_STACK_PIECE - into : 0;
+		HIDE(at); /* the last is true anyway, and older verifiers have to see it */
+		if (at >= want || at > STACK_ROOM - RILLE_STACK_PIECE)
 			break;
 		if (bpf_probe_read_user(to + at, size, (const void *)(from + at)))
 			*holes |= 1ULL << i;
 		else
-			got = at + size;
+			got = (u32)at + size;
 	}
 	return got < want ? got : want;
 }

@@ -57,6 +57,10 @@ END
             patient rille run part.lua -v --format jsonl -- sh -c 'fds < /dev/null > /tmp/said' || exit
         done
         echo @; cat /tmp/said""",
+    "object": """
+        export RILLE_CC=/nonexistent
+        rille run /bin/pairs.o --format jsonl -- sh -c 'pairs > /tmp/said' || exit
+        echo @; cat /tmp/said""",
     "doctor": "rille doctor",
     "list": "rille list -v probes syscall:bind",
     "unprivileged": """
@@ -69,6 +73,15 @@ def build(place, name):
     program = pathlib.Path(place) / name
     subprocess.run(["cc", "-O1", "-g", "-fno-omit-frame-pointer", PROGRAMS / f"{name}.c", "-o", program], check=True)
     return program
+
+
+def emit(place):
+    """An object that is made on this kernel, to be loaded on the other."""
+    target = pathlib.Path(place) / "pairs.o"
+    if not machine.RILLE.exists():
+        raise machine.Unavailable("rille is not built")
+    subprocess.run([machine.RILLE, "emit", "socketpair", "--object", target], check=True)
+    return target
 
 
 class Machine:
@@ -84,7 +97,8 @@ class Machine:
             raise unittest.SkipTest("no C compiler is installed")
         with tempfile.TemporaryDirectory(prefix="rille-vm-programs-") as place:
             try:
-                programs = {"pairs": build(place, "pair"), "binds": build(place, "binds"), "fds": build(place, "fds")}
+                programs = {"pairs": build(place, "pair"), "binds": build(place, "binds"), "fds": build(place, "fds"),
+                            "pairs.o": emit(place)}
                 cls.results = machine.boot(cls.checks, programs, cls.append)
             except machine.Unavailable as reason:
                 raise unittest.SkipTest(str(reason)) from None
@@ -118,6 +132,12 @@ class Machine:
         for event in events:
             self.assertEqual([f["name"] for f in event["ustack"]][1:4], ["leaf", "mid", "main"])
             self.assertEqual(event["ustack_end"], "root")
+
+    def test_object(self):
+        """An object that was made on another kernel traces here, without a compiler."""
+        events, said = self.events_and_words("object")
+        self.assertEqual([[e["pid"], *e["fds"], *e["inodes"]] for e in events], said)
+        self.assertEqual([f["name"] for f in events[0]["ustack"]][1:4], ["leaf", "mid", "main"])
 
     def test_tracepoint(self):
         """A tracepoint's format comes through a private tracefs: the public place stays empty."""
