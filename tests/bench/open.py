@@ -47,17 +47,18 @@ def stop(processes):
 
 
 def measure(command):
-    """Seconds and MB of a command."""
+    """Seconds, CPU seconds and MB of a command."""
     began = time.monotonic()
     with open(os.devnull, "w", encoding="ascii") as nothing:
         process = subprocess.Popen([*map(str, command)], stdout=nothing, stderr=nothing)
         _, _, used = os.wait4(process.pid, 0)
-    return time.monotonic() - began, used.ru_maxrss / 1024
+    return time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
-def best(command, rounds):
+def median(command, rounds):
     runs = [measure(command) for _ in range(rounds)]
-    return {"seconds": round(statistics.median(run[0] for run in runs), 3), "mb": round(max(run[1] for run in runs), 1)}
+    return {"seconds": round(statistics.median(run[0] for run in runs), 3),
+            "cpu": round(statistics.median(run[1] for run in runs), 3), "mb": round(max(run[2] for run in runs), 1)}
 
 
 def report_while_tracing(rille, program, descriptors, folder):
@@ -66,7 +67,7 @@ def report_while_tracing(rille, program, descriptors, folder):
     read_out, write_out = os.pipe()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 100
     counts = [min(limit, descriptors - at) for at in range(0, descriptors, limit)]
-    script.write_text("".join(f"{program} many {n} <&3 &\n" for n in counts) + "wait\n", encoding="ascii")
+    script.write_text("".join(f"{program} many {n} <&3 &\nsleep 1\n" for n in counts) + "wait\n", encoding="ascii")
     keep_read, keep_write = os.pipe()
     tracer = subprocess.Popen([rille, "open", "-q", "-o", f"open-jsonl:/dev/fd/{write_out}", "--", "sh", "-c", f"exec 3<&{keep_read}; . {script}"],
                               stdout=subprocess.PIPE, text=True, pass_fds=[keep_read, write_out])
@@ -75,8 +76,8 @@ def report_while_tracing(rille, program, descriptors, folder):
     for _ in counts:
         if not tracer.stdout.readline():
             sys.exit("bench: the program did not start")
-    time.sleep(1)  # what is left in the ring
-    began = time.monotonic()
+    time.sleep(2)  # what is left in the ring
+    began, used = time.monotonic(), cpu_of(tracer.pid)
     tracer.send_signal(signal.SIGUSR1)
     with open(read_out, encoding="utf-8") as lines:
         head = json.loads(lines.readline())
@@ -85,14 +86,19 @@ def report_while_tracing(rille, program, descriptors, folder):
             line = lines.readline()
             left -= '"type":"open"' in line
             known += '"origin":"known"' in line
-        seconds = time.monotonic() - began
+        seconds, used = time.monotonic() - began, cpu_of(tracer.pid) - used
         status = pathlib.Path(f"/proc/{tracer.pid}/status").read_text(encoding="ascii")
         os.close(keep_write)
         lines.read()
     tracer.wait()
     tracer.stdout.close()
-    return {"seconds": round(seconds, 3), "mb": round(int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024, 1),
+    return {"seconds": round(seconds, 3), "cpu": round(used, 3), "mb": round(int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024, 1),
             "descriptors": head["open"], "known": known, "lost": head["lost"]}
+
+
+def cpu_of(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def churn(rille, program):
@@ -125,10 +131,10 @@ def main():
         processes = start_many(program, options.descriptors)
         pids = ",".join(str(process.pid) for process in processes)
         results["processes"] = len(processes)
-        results["now"] = best([rille, "open", "--now", "-p", pids], options.rounds)
+        results["now"] = median([rille, "open", "--now", "-p", pids], options.rounds)
         if shutil.which("lsof"):
-            results["lsof"] = best(["lsof", "-n", "-P", "-p", pids], options.rounds)
-            results["lsof +E"] = best(["lsof", "+E", "-n", "-P", "-p", pids], options.rounds)
+            results["lsof"] = median(["lsof", "-n", "-P", "-p", pids], 1)
+            results["lsof +E"] = median(["lsof", "+E", "-n", "-P", "-p", pids], 1)
         stop(processes)
         results["report"] = report_while_tracing(rille, program, options.descriptors, pathlib.Path(folder))
         results["churn"] = churn(rille, program)
