@@ -133,12 +133,6 @@ class Machine:
             self.assertEqual([f["name"] for f in event["ustack"]][1:4], ["leaf", "mid", "main"])
             self.assertEqual(event["ustack_end"], "root")
 
-    def test_object(self):
-        """An object that was made on another kernel traces here, without a compiler."""
-        events, said = self.events_and_words("object")
-        self.assertEqual([[e["pid"], *e["fds"], *e["inodes"]] for e in events], said)
-        self.assertEqual([f["name"] for f in events[0]["ustack"]][1:4], ["leaf", "mid", "main"])
-
     def test_tracepoint(self):
         """A tracepoint's format comes through a private tracefs: the public place stays empty."""
         result = self.result("tracepoint")
@@ -158,6 +152,12 @@ class Plain(Machine, unittest.TestCase):
         self.assertEqual([e["errno"] for e in events][2], "EADDRINUSE")
         self.assertIn("rille test", json.dumps(events[0]["addr"]))
         self.assertIn("127.0.0.1:4242", json.dumps(events[1]["addr"]))
+
+    def test_object(self):
+        """An object that was made on another kernel traces here, without a compiler."""
+        events, said = self.events_and_words("object")
+        self.assertEqual([[e["pid"], *e["fds"], *e["inodes"]] for e in events], said)
+        self.assertEqual([f["name"] for f in events[0]["ustack"]][1:4], ["leaf", "mid", "main"])
 
     def test_again(self):
         """The second start takes the object from the cache."""
