@@ -61,9 +61,15 @@ static bool has_table(const struct use *use, size_t n, const struct use *as)
 	return uses > FEW_USES;
 }
 
-static void add_table(struct text *out, const struct use *use, size_t n, const struct use *as)
+/* The table's name. Of a probe that fires at the entry it is not the one of a probe with the same code at the exit. */
+static const char *table_of(const struct use *as, bool on_entry)
 {
-	text_printf(out, "static const volatile u16 %s_%u_index[%d] = {", as->function, as->unit, TABLE_SIZE);
+	return on_entry && strcmp(as->function, "enter") != 0 ? "begin" : as->function;
+}
+
+static void add_table(struct text *out, const struct use *use, size_t n, const struct use *as, bool on_entry)
+{
+	text_printf(out, "static const volatile u16 %s_%u_index[%d] = {", table_of(as, on_entry), as->unit, TABLE_SIZE);
 	for (size_t i = 0; i < n; i++) {
 		if (same_code(&use[i], as))
 			text_printf(out, "[%lld] = %u, ", use[i].number, use[i].probe + 1);
@@ -95,28 +101,28 @@ static bool begins_table(const struct use *use, size_t n, size_t i)
 	return first == i && has_table(use, n, &use[i]);
 }
 
-static void add_table_call(struct text *out, const struct use *as)
+static void add_table_call(struct text *out, const struct use *as, bool on_entry)
 {
-	const char *f = as->function;
-	unsigned unit = as->unit;
+	const char *table = table_of(as, on_entry);
 	text_printf(out, "\tif (nr < %d && %s_%u_index[nr])\n\t\t%s_%u(ctx, task, regs, %s_%u_index[nr] - 1u);\n",
-	        TABLE_SIZE, f, unit, f, unit, f, unit);
+	        TABLE_SIZE, table, as->unit, as->function, as->unit, table, as->unit);
 }
 
 static int add_program(struct gen *gen, struct text *out, const struct text *uses, const char *head)
 {
+	bool on_entry = uses == &gen->enter_cases;
 	size_t n;
 	struct use *use = parse_uses(gen, uses, &n);
 	if (!use)
 		return err_nomem(gen->err);
 	for (size_t i = 0; i < n; i++) {
 		if (begins_table(use, n, i))
-			add_table(out, use, n, &use[i]);
+			add_table(out, use, n, &use[i], on_entry);
 	}
 	text_printf(out, "%s\tu64 nr = LOAD_REG(regs->orig_ax);\n", head);
 	for (size_t i = 0; i < n; i++) {
 		if (begins_table(use, n, i))
-			add_table_call(out, &use[i]);
+			add_table_call(out, &use[i], on_entry);
 	}
 	text_adds(out, "\tswitch (nr) {\n");
 	add_cases(out, use, n);

@@ -417,6 +417,48 @@ for n in (1, 31, 32, 33, 253):
         self.assertEqual([len(set(event["files"])) for event in events], [1] * 5)
 
 
+class Entry(unittest.TestCase):
+    """A probe at a call's entry fires before the call, once; beside the same one at its exit, too."""
+
+    def setUp(self):
+        reason = rille.why_not_trace()
+        if reason:
+            raise unittest.SkipTest(reason)
+
+    def trace(self, script, *command):
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as source:
+            source.write(script)
+            source.flush()
+            done = rille.run("run", source.name, "-q", "--format", "jsonl", "--", *command)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return rille.events(done.stdout)
+
+    def test_both(self):
+        script = """local function probe(at, more)
+              return { "syscall:%s", where = "tid == pid", fields = { "who = pid" }, at = at }
+            end
+            return { probes = { probe("exit"), probe("entry") } }"""
+        code = "import os\nfor i in range(5): os.getppid()"
+        for name in ("getppid", "get*"):  # a case of a switch; a table
+            with self.subTest(name):
+                events = self.trace(script % name, sys.executable, "-c", code)
+                self.assertEqual(len([e for e in events if e["probe"] == "syscall:getppid"]), 10)
+
+    def test_before(self):
+        """At the entry of close() the descriptor is open; when it returns it is not."""
+        events = self.trace("""return { probes = {
+              { "syscall:close", at = "entry", fields = { "is_open = has(fd_file(fd))" } },
+              { "syscall:close", fields = { "is_open = has(fd_file(fd))", "ret" } } } }""",
+            sys.executable, "-c", "import os\nos.close(os.dup(1))\ntry: os.close(999)\nexcept OSError: pass")
+        events.sort(key=lambda event: int(event["nsecs"]))
+        self.assertGreaterEqual(len(events), 4)
+        self.assertEqual(len(events) % 2, 0)
+        for before, after in zip(events[::2], events[1::2]):
+            self.assertNotIn("ret", before)
+            self.assertEqual((before["is_open"], after["is_open"]), (after["ret"] == 0, False))
+        self.assertIn(-9, [event.get("ret") for event in events])
+
+
 class Optional(unittest.TestCase):
     def setUp(self):
         reason = rille.why_not_trace()
