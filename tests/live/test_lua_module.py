@@ -21,6 +21,7 @@ LUAS = ("lua5.4", "luajit")
 PRELUDE = """
 local rille = require "rille"
 local pid, pair = tonumber(arg[1]), arg[2]
+local comm = pair:match("[^/]+$")
 local function ready() io.stdout:write("ready\\n") io.stdout:flush() io.read("l") end
 local function pairs_of(more)
   local probe = { "syscall:socketpair", fields = { "fds = s32(usockvec, 2)", "inodes = fd_inode(fds)" }, stack = "user" }
@@ -46,7 +47,8 @@ class Module(unittest.TestCase):
         if reason:
             raise unittest.SkipTest(reason)
         cls.shop = rille.Workshop()
-        cls.pair = cls.shop.compile("pair.c", "-O1", "-g", name="luapair")
+        # A name of its own: sessions that see the whole machine choose by it.
+        cls.pair = cls.shop.compile("pair.c", "-O1", "-g", name=f"pair{os.getpid()}")
 
     @classmethod
     def tearDownClass(cls):
@@ -100,7 +102,7 @@ class Module(unittest.TestCase):
             assert(copy.pid == ev.pid and copy.fds[2] == ev.fds[2] and copy.ustack == ev.ustack)
             assert(ev.ustack_end == "root" and ev.kstack == nil and ev.kstack_end == nil)
             assert(ev.container == nil or type(ev.container) == "string")
-            assert(ev:show("comm") == "luapair" and ev:show("ustack"):find("leaf", 1, true))
+            assert(ev:show("comm") == comm and ev:show("ustack"):find("leaf", 1, true))
             print(ev:json())
             print(ev.pid, ev.fds[1], ev.fds[2], ev.inodes[1], ev.inodes[2], rille.folded(ev.ustack), rille.time(ev.time))
           end)
@@ -420,9 +422,9 @@ class Module(unittest.TestCase):
           local e = rille.open {}
           local got = { 0, 0, 0 }
           local function count(i) return function(ev) got[i] = got[i] + 1 end end
-          local a = e:load(pairs_of { where = "type == 1" }):set("filter", "comm == \\"luapair\\""):on_event(count(1)):attach()
-          local b = e:load(pairs_of { where = "type == 2" }):set("filter", "comm == \\"luapair\\""):on_event(count(2)):attach()
-          e:load(pairs_of()):target_comm("luapair"):on_event(count(3)):attach() -- kept by its engine
+          local a = e:load(pairs_of { where = "type == 1" }):set("filter", ("comm == %q"):format(comm)):on_event(count(1)):attach()
+          local b = e:load(pairs_of { where = "type == 2" }):set("filter", ("comm == %q"):format(comm)):on_event(count(2)):attach()
+          e:load(pairs_of()):target_comm(comm):on_event(count(3)):attach() -- kept by its engine
           collectgarbage()
           collectgarbage()
           run(3)
@@ -623,6 +625,7 @@ class Module(unittest.TestCase):
         script = self.shop.path / "low.lua"
         script.write_text("""
           local rille = require "rille"
+          local comm = ("PAIR"):match("[^/]+$")
           local function loading()
             local e = rille.open { log = function() end }
             local s = e:load { { "syscall:socketpair", fields = { "fds = s32(usockvec, 2)" }, on_event = print } }
@@ -642,7 +645,7 @@ class Module(unittest.TestCase):
             fields = { "fds = s32(usockvec, 2)", "inodes = fd_inode(fds)", { "family", as = "AF_" } },
             stack = "user",
           }
-          s:target_comm("luapair"):on_event(function(ev)
+          s:target_comm(comm):on_event(function(ev)
             local copy = ev:copy()
             assert(copy.fds[1] and ev:show("family") == "AF_UNIX" and #ev:show("ustack") > 0 and #ev:json() > 0)
             seen = seen + 1
