@@ -411,6 +411,22 @@ class Mistakes(OpenTest):
         self.assertEqual(processes[os.getpid()]["tag"], "cannot-read-fd")
         self.assertGreater(processes[mine.pid]["open"], 0)
 
+    def test_hostile_names(self):
+        """What a process calls itself and its files reaches neither the terminal nor breaks a record."""
+        name = "a\n\x1b[31m\"\\\u00e9 \udcff"
+        code = ("import ctypes,os,sys\nf=open(sys.argv[1],'w')\nctypes.CDLL(None).prctl(15, b'\\x1b[1m\\n\"', 0, 0, 0)\n"
+                "os.write(1, b'%d\\n' % f.fileno())\nsys.stdin.read()")
+        path = os.path.join(self.folder.name, name)
+        program = subprocess.Popen(["/usr/bin/python3", "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(jvm.stop, program)
+        fd = int(program.stdout.readline())
+        text = rille.run("open", "--now", "-p", program.pid, "--color", "never").stdout
+        self.assertNotIn("\x1b", text)
+        self.assertIn("a\\x0a\\x1b[31m", text)
+        lines = rille.records(rille.run("open", "--now", "-p", program.pid, "--format", "jsonl").stdout)
+        record = next(r for r in lines if r["type"] == "open" and r["fd"] == fd)
+        self.assertEqual(record["path"], os.path.realpath(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+
     def test_usage(self):
         """Each mistake is told, and ends with status 2."""
         for args, told in (((), "whose descriptors"), (("-p", 1, "--all"), "exclude"), (("--all", "--", "true"), "exclude"),
