@@ -121,6 +121,24 @@ class Containers(unittest.TestCase):
         said, seen, errors = self.counted(pod, self.waiting(first, 3, 0), self.waiting(second, 4, 0), self.waiting(other, 9, 0))
         self.assertEqual(seen, {pid: count for pid, count in said.items() if count != 9}, errors)
 
+    def test_pod_name(self):
+        """A pod is known by the host name that its containers' root has, unless that is the machine's."""
+        if subprocess.run(["unshare", "-m", "true"], check=False, stderr=subprocess.DEVNULL).returncode:
+            self.skipTest("no mount namespaces here")
+        pod, name = "2b48dc2b-5ef7-11e9-9b79-%012d" % os.getpid(), f"web-{os.getpid()}-x2"
+        path, _ = self.cgroup("cgroup2", f"kubepods/pod{pod}/{{}}")
+        hostname = self.shop.path / "hostname"
+        hostname.write_text(name + "\n")
+        command = ["unshare", "-m", "/bin/sh", "-c", 'mount --bind "$1" /etc/hostname && echo $$ > "$0/cgroup.procs" && echo in && '
+                   'shift && exec "$@"', path, hostname, self.sockets, "3", "1"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.assertEqual(process.stdout.readline(), "in\n")
+        said, seen, errors = self.counted(name, process)
+        self.assertEqual(seen, said, errors)
+        self.assertEqual(len(said), 3)
+
     def test_version_1(self):
         """Where only version 1 has the container, its processes of now and their children are traced, and that is said."""
         path, name = self.cgroup("cgroup")
