@@ -257,6 +257,15 @@ static void add_detail(struct writing *w, const struct open_item *item)
 	text_fini(&info);
 }
 
+/* Of a socket that has no address yet the kernel's list knows nothing. */
+static void add_protocol(struct writing *w, const struct open_item *item)
+{
+	char protocol[32];
+	bool told = item->slot && item->slot->file->family;
+	if (!told && !item->listed->ended && descriptor_protocol(item->listed->pid, item->descriptor.fd, protocol))
+		add_string(w->out, ",\"protocol\":", protocol);
+}
+
 /* As origin_json() says it; but what a stack is about is looked for once, not for each of 100,000 descriptors. */
 static void add_about(struct writing *w, struct open_site *site, const char *path)
 {
@@ -299,6 +308,8 @@ static void add_item(struct writing *w, const struct open_item *item)
 		add_socket(w, item);
 	else if (item->slot && item->descriptor.kind == DESCRIPTOR_SOCKET)
 		add_known_socket(w, item->slot->file);
+	if (!item->socket && item->descriptor.kind == DESCRIPTOR_SOCKET)
+		add_protocol(w, item);
 	if (item->listed->ended)
 		text_adds(w->out, ",\"ended\":true");
 	add_string(w->out, ",\"origin\":", origins[item->origin]);

@@ -131,6 +131,17 @@ static void add_known_socket(struct writing *w, const struct open_file *file)
 	}
 }
 
+/* Of a socket that has no address yet the kernel's list knows nothing. */
+static void add_protocol(struct writing *w, const struct open_item *item)
+{
+	char protocol[32];
+	bool told = item->slot && item->slot->file->family;
+	if (told || item->listed->ended || !descriptor_protocol(item->listed->pid, item->descriptor.fd, protocol))
+		return;
+	text_addc(w->out, ' ');
+	add_clean(w->out, protocol);
+}
+
 static void add_what(struct writing *w, const struct open_item *item)
 {
 	const struct descriptor *descriptor = &item->descriptor;
@@ -149,6 +160,8 @@ static void add_what(struct writing *w, const struct open_item *item)
 		add_socket(w, item);
 	else if (item->slot && descriptor->kind == DESCRIPTOR_SOCKET)
 		add_known_socket(w, item->slot->file);
+	if (!item->socket && descriptor->kind == DESCRIPTOR_SOCKET)
+		add_protocol(w, item);
 }
 
 static void add_origin(struct writing *w, const struct open_item *item)

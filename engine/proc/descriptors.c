@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 enum { MAX_LISTED = 4 << 20, MAX_PATHS = 1 << 30 };
@@ -257,6 +257,15 @@ void descriptor_info(pid_t pid, int fd, size_t most, struct text *ret)
 	}
 	if (file >= 0)
 		close(file);
+}
+
+bool descriptor_protocol(pid_t pid, int fd, char ret[32])
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
+	ssize_t n = getxattr(path, "system.sockprotoname", ret, 31);
+	ret[n > 0 ? n : 0] = 0;
+	return n > 0;
 }
 
 uint64_t descriptor_kernel_inode(pid_t pid, int fd)

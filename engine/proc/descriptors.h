@@ -74,6 +74,8 @@ static inline bool descriptor_inode_is_unique(enum descriptor_kind kind)
 /* The kernel's own number of an open file's inode: on some file systems (overlayfs, btrfs) stat(2) tells another. 0 = not known
  * (before 5.14). */
 uint64_t descriptor_kernel_inode(pid_t pid, int fd);
+/* What the kernel calls a socket's protocol: "TCP", "UDPv6", "NETLINK" … False: it is none, or may not be asked. */
+bool descriptor_protocol(pid_t pid, int fd, char ret[32]);
 /* What /proc/PID/fdinfo says of it, at most `most` bytes: position, flags, what an epoll instance watches … */
 void descriptor_info(pid_t pid, int fd, size_t most, struct text *ret);
 

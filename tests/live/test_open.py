@@ -366,6 +366,17 @@ class Peers(OpenTest):
                     self.assertEqual(one["remote"]["port"], server.getsockname()[1])
                     self.assertEqual(shown[server.fileno()]["state"], "LISTEN")
 
+    def test_sockets_without_an_address(self):
+        """What no list of the kernel's has is told by its protocol."""
+        with socket.socket() as stream, socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as datagrams:
+            done = rille.run("open", "-p", os.getpid(), "--now", "--format", "jsonl")
+            shown = {r["fd"]: r for r in rille.records(done.stdout) if r["type"] == "open"}
+            for one in (stream, datagrams):
+                self.assertEqual(shown[one.fileno()]["protocol"],
+                                 os.getxattr(f"/proc/self/fd/{one.fileno()}", "system.sockprotoname").rstrip(b"\0").decode("ascii"))
+            text = rille.run("open", "-p", os.getpid(), "--now", "--fd", datagrams.fileno()).stdout
+            self.assertIn(f"socket:[{shown[datagrams.fileno()]['inode']}] UDPv6\n", text)
+
     def test_another_network_namespace(self):
         """Addresses are those of the process's namespace, whichever ours is."""
         if not shutil.which("unshare"):
