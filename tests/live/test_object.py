@@ -9,7 +9,7 @@ from rille import Workshop, events, run, why_not_trace
 
 SCRIPT = """local lib = require "names.lib"
 return {
-  params = { { "number", "u32[]", default = { 250 } }, { "family", "const:AF_" } },
+  params = { { "number", "u32[]", default = { 246 } }, { "family", "const:AF_" } },
   probes = {
     {
       "syscall:socket",
@@ -25,7 +25,7 @@ return {
 """
 LIB = "local lib = { n = 0 }\nfunction lib.seen() lib.n = lib.n + 1 end\nreturn lib\n"
 SOCKETS = ["/usr/bin/python3", "-c", "import socket\n"
-           "for n in 250, 251:\n  try: socket.socket(socket.AF_INET, socket.SOCK_RAW, n).close()\n  except OSError: pass\n"]
+           "for n in 246, 247:\n  try: socket.socket(socket.AF_INET, socket.SOCK_RAW, n).close()\n  except OSError: pass\n"]
 
 
 class Objects(unittest.TestCase):
@@ -63,7 +63,7 @@ class Objects(unittest.TestCase):
         """The script comes along with its callbacks, parameters and the files that it requires; children are followed."""
         done = self.run_object("--", "sh", "-c", '"$0" "$@"; true', *SOCKETS)
         found = events(done.stdout)
-        self.assertEqual([event["protocol"] for event in found if "protocol" in event], [250])
+        self.assertEqual([event["protocol"] for event in found if "protocol" in event], [246])
         self.assertIn(SOCKETS[0], " ".join(event.get("filename", "") for event in found))
         socket = next(event for event in found if "protocol" in event)
         self.assertEqual(socket["family"], "AF_INET")
@@ -72,9 +72,9 @@ class Objects(unittest.TestCase):
         self.assertIn('"sockets":1', done.stdout)
 
     def test_parameters(self):
-        done = self.run_object("--number", "250,251", "--", *SOCKETS)
-        self.assertEqual([event["protocol"] for event in events(done.stdout) if "protocol" in event], [250, 251])
-        done = self.run_object("--number", "250", "--family", "unix", "--", *SOCKETS)
+        done = self.run_object("--number", "246,247", "--", *SOCKETS)
+        self.assertEqual([event["protocol"] for event in events(done.stdout) if "protocol" in event], [246, 247])
+        done = self.run_object("--number", "246", "--family", "unix", "--", *SOCKETS)
         self.assertEqual([event["protocol"] for event in events(done.stdout) if "protocol" in event], [])
 
     def test_targets(self):
