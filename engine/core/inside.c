@@ -44,13 +44,15 @@ static const struct labelled *label_of(struct inside *inside, struct container *
 	container_name(container, "", pid);
 	container_label(&label, container);
 	memcpy(found->id, container->id, sizeof(found->id));
-	found->label = text_steal(&label);
-	if (!found->label) {
-		free(found);
-		return NULL;
-	}
-	HASH_ADD_STR(inside->containers, id, found);
-	return found;
+	found->label = text_failed(&label) ? NULL : text_steal(&label);
+	text_fini(&label);
+	if (found->label)
+		HASH_ADD_STR(inside->containers, id, found);
+	if (found->label && found->hh.tbl)
+		return found;
+	free(found->label); /* out of memory */
+	free(found);
+	return NULL;
 }
 
 static void forget_processes(struct inside *inside)
@@ -74,6 +76,10 @@ static void remember(struct inside *inside, pid_t pid, const struct labelled *co
 			return;
 		one->pid = pid;
 		HASH_ADD_INT(inside->processes, pid, one);
+		if (!one->hh.tbl) { /* out of memory */
+			free(one);
+			return;
+		}
 	}
 	one->container = container;
 }
