@@ -202,6 +202,10 @@ static int prepare_targets(struct session *session, struct build *build, struct 
 {
 	for (size_t i = 0; stack_sides(session) & STACK_USER && i < session->ntargets; i++)
 		resolver_prepare(session->resolver, session->targets[i].pid);
+	/* A host that traces everybody may well fork: its children begin with its mappings, and can be gone when their
+	 * first event is looked at. */
+	if (stack_sides(session) & STACK_USER && !session->ntargets)
+		proc_table_get(session->procs, getpid(), 0);
 	return 0;
 }
 

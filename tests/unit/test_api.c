@@ -609,6 +609,29 @@ static void test_stale_frames(void **state)
 	rille_free(seen.r);
 }
 
+static void look_at_own_child(struct seen *seen, const rille_event *event)
+{
+	struct rille_stack stack = {.size = sizeof(stack)};
+	assert_int_equal(rille_event_stack(event, RILLE_USER, &stack), 0);
+	assert_string_equal(stack.end, "root");
+	assert_string_equal(stack.frames[0].name, "socket");
+}
+
+/* A child that the host forked and that has gone when its event is looked at: its memory was the host's. */
+static void test_own_child(void **state)
+{
+	struct seen seen = {.look = look_at_own_child};
+	struct rille_probe probe = SOCKETS(250);
+	probe.stack = "user";
+	const char *reason = open_probes(&seen, &probe, 1);
+	if (reason)
+		skip_because(reason);
+	make_sockets(250, 1);
+	assert_int_equal(dispatch(seen.r, 1), 1);
+	assert_int_equal(seen.events, 1);
+	rille_free(seen.r);
+}
+
 /* A callback ends the trace, or reports an error, which is counted, told, and ends it only under `strict`. */
 static int warnings;
 
@@ -1074,6 +1097,7 @@ int main(void)
 	        cmocka_unit_test(test_json),
 	        cmocka_unit_test(test_stale),
 	        cmocka_unit_test(test_stale_frames),
+	        cmocka_unit_test(test_own_child),
 	        cmocka_unit_test(test_results),
 	        cmocka_unit_test(test_beside_script),
 	        cmocka_unit_test(test_two),
