@@ -181,7 +181,7 @@ RILLE_API int rille_emit(rille *r, int what, void **ret_data, size_t *ret_len);
 
 /* Compiles (or takes from the cache), loads, attaches: all or nothing. */
 RILLE_API int rille_attach(rille *r);
-/* Readable when rille_dispatch() has something to do. */
+/* Readable when rille_dispatch() has something to do. Negative before rille_attach(). */
 RILLE_API int rille_fd(const rille *r);
 /* Waits at most timeout_ms (0: not at all, -1: until something happens), handles at most max_events (0: no bound) and returns
  * how many. -ESHUTDOWN: the trace is over (limit reached, a script's exit, --strict): rille_over_reason() says why. */
