@@ -1,5 +1,5 @@
 /* What kind of thing an open file is: the numbers that fd_kind() gives. Scripts see them as constants, KIND_SOCKET and so
- * on; tools/constants.py reads this file. */
+ * on; engine/tools/constants.py reads this file. */
 #ifndef RILLE_KINDS_H
 #define RILLE_KINDS_H
 

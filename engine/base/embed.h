@@ -1,4 +1,4 @@
-/* Files that are part of the library: tools/embed.py turns them into tables of these. */
+/* Files that are part of the library: engine/tools/embed.py turns them into tables of these. */
 #ifndef RILLE_BASE_EMBED_H
 #define RILLE_BASE_EMBED_H
 

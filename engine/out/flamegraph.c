@@ -1,4 +1,4 @@
-/* A flame graph: one HTML file that needs nothing else, written at the end. The page is in web/; this file makes the data
+/* A flame graph: one HTML file that needs nothing else, written at the end. The page is in page/; this file makes the data
  * that it draws.
  *
  * A stack is a way through a tree (flame_tree.h): the thread's name, the frames from the outermost one, and the call.

@@ -1,4 +1,4 @@
-/* Constants of the kernel's and libc's headers: a table in order of name, made by tools/constants.py at build time. */
+/* Constants of the kernel's and libc's headers: a table in order of name, made by engine/tools/constants.py at build time. */
 #include "engine/probe/constants.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* The generated table behind constant_find(); see tools/constants.py. */
+/* The generated table behind constant_find(); see engine/tools/constants.py. */
 #ifndef RILLE_PROBE_CONSTANTS_H
 #define RILLE_PROBE_CONSTANTS_H
 

@@ -1,7 +1,7 @@
 /* The system calls that are known without asking the running kernel.
  *
  * Their numbers and arguments are fixed for ever, so they can be built in: a script is checked without root, and a
- * trace of system calls starts without tracefs. The table (syscalls.inc) is written by tools/make-syscalls.py from the
+ * trace of system calls starts without tracefs. The table (syscalls.inc) is written by engine/tools/make-syscalls.py from the
  * kernel's own description. Names are those of <sys/syscall.h>, which manuals and strace use; the kernel's (newstat)
  * are taken too. */
 #include "engine/probe/syscalls.h"

@@ -152,7 +152,7 @@ class Usage(unittest.TestCase):
 
     def test_bash_completion(self):
         """Commands, a recipe's parameters, values."""
-        script = rille.TESTS.parent / "completions" / "rille.bash"
+        script = rille.TESTS.parent / "engine" / "cli" / "completions" / "rille.bash"
         with tempfile.TemporaryDirectory() as folder:
             os.symlink(rille.RILLE, f"{folder}/rille")
             for words, wanted in [
@@ -173,7 +173,7 @@ class Usage(unittest.TestCase):
     def test_zsh_completion(self):
         if not shutil.which("zsh"):
             self.skipTest("zsh is not installed")
-        script = rille.TESTS.parent / "completions" / "_rille"
+        script = rille.TESTS.parent / "engine" / "cli" / "completions" / "_rille"
         done = subprocess.run(["zsh", "-n", script], capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 

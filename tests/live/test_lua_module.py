@@ -742,7 +742,7 @@ class Module(unittest.TestCase):
             self.skipTest("luarocks is not installed")
         with tempfile.TemporaryDirectory() as folder:
             source = pathlib.Path(folder)
-            for name in ("lua", "tools/embed.py", "engine/base/embed.h", "rille-scm-1.rockspec"):
+            for name in ("lua", "engine/tools/embed.py", "engine/base/embed.h", "rille-scm-1.rockspec"):
                 target = source / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 copy = shutil.copytree if (hosts.ROOT / name).is_dir() else shutil.copy

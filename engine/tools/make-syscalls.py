@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Writes engine/probe/syscalls.inc: the system calls with their numbers and arguments.
 
-    tools/make-syscalls.py [EVENTS] > engine/probe/syscalls.inc
+    engine/tools/make-syscalls.py [EVENTS] > engine/probe/syscalls.inc
 
 Names and C types of the arguments are what the kernel prints in events/syscalls/sys_enter_*/format (EVENTS is tracefs'
 events/syscalls, read as root). Numbers come from the kernel's headers of the machine it runs on: <asm/unistd_64.h> of
@@ -80,7 +80,7 @@ def main():
     events = sys.argv[1] if len(sys.argv) > 1 else "/sys/kernel/tracing/events/syscalls"
     x86_64 = NEWER | NEWER_X86_64 | numbers("#include <asm/unistd_64.h>\n", [])
     arm64 = NEWER | numbers("#include <asm-generic/unistd.h>\n", [f"-D__ARCH_WANT_{w}" for w in ARM64_WANTS])
-    print("/* Written by tools/make-syscalls.py: name, the kernel's name, number on x86-64 and on arm64 (-1: not there),\n"
+    print("/* Written by engine/tools/make-syscalls.py: name, the kernel's name, number on x86-64 and on arm64 (-1: not there),\n"
           " * arguments. In order of name. */")
     for name in sorted(set(x86_64) | set(arm64)):
         kernel_name = KERNEL_NAME.get(name, name)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Writes the table of the constants that scripts may use.
 
-    tools/constants.py OUT.c CC [FLAGS…]
+    engine/tools/constants.py OUT.c CC [FLAGS…]
 
 Macros and enumerators are taken from the headers below, all those whose value is an integer constant expression. Nobody
 keeps a list of names: what the headers of the machine that builds have is what scripts have.
@@ -136,7 +136,7 @@ def write(path, table):
     rows = "".join(f'\t{{"{name}", {value}ll}},\n' if value != -2**63 else f'\t{{"{name}", INT64_MIN}},\n'
                    for name, value in sorted(table.items()))
     with open(path, "w", encoding="ascii") as out:
-        out.write("/* Written by tools/constants.py. In order of name. */\n"
+        out.write("/* Written by engine/tools/constants.py. In order of name. */\n"
                   '#include "engine/probe/constants.h"\n\n'
                   f"const struct constant CONSTANTS[] = {{\n{rows}}};\n"
                   f"const size_t NCONSTANTS = {len(table)};\n")
