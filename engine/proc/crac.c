@@ -78,7 +78,7 @@ static bool starts(struct span s, const char *with)
 
 static const char *find(struct span s, const char *what)
 {
-	return memmem(s.data, s.len, what, strlen(what));
+	return s.len ? memmem(s.data, s.len, what, strlen(what)) : NULL;
 }
 
 /* What stands behind `what`; false if it is not there. */
