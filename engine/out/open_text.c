@@ -63,24 +63,14 @@ static void add_time(struct writing *w, int64_t wall_nsecs)
 
 /* --- one descriptor --- */
 
-static const char *type_name(unsigned type)
-{
-	static const char *const names[] = {[SOCK_STREAM] = "SOCK_STREAM",
-	        [SOCK_DGRAM] = "SOCK_DGRAM",
-	        [SOCK_RAW] = "SOCK_RAW",
-	        [SOCK_RDM] = "SOCK_RDM",
-	        [SOCK_SEQPACKET] = "SOCK_SEQPACKET"};
-	return type < sizeof(names) / sizeof(*names) ? names[type] : NULL;
-}
-
 static void add_family(struct text *out, unsigned family, unsigned type)
 {
 	if (sockaddr_family(family))
 		text_printf(out, " %s", sockaddr_family(family));
 	else if (family)
 		text_printf(out, " family %u", family);
-	if (type_name(type))
-		text_printf(out, " %s", type_name(type));
+	if (socket_type_name(type))
+		text_printf(out, " %s", socket_type_name(type));
 }
 
 static void add_peer(struct writing *w, const struct open_item *item)

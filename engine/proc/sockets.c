@@ -602,6 +602,16 @@ void sockets_fini(struct sockets *sockets)
 	memset(sockets, 0, sizeof(*sockets));
 }
 
+const char *socket_type_name(unsigned type)
+{
+	static const char *const names[] = {[SOCK_STREAM] = "SOCK_STREAM",
+	        [SOCK_DGRAM] = "SOCK_DGRAM",
+	        [SOCK_RAW] = "SOCK_RAW",
+	        [SOCK_RDM] = "SOCK_RDM",
+	        [SOCK_SEQPACKET] = "SOCK_SEQPACKET"};
+	return type < sizeof(names) / sizeof(*names) ? names[type] : NULL;
+}
+
 const char *socket_state_name(const struct socket_info *socket)
 {
 	static const char *const names[] = {[TCP_ESTABLISHED] = "ESTABLISHED",

@@ -46,6 +46,7 @@ uint64_t sockets_peer(struct sockets *sockets, const struct socket_info *socket)
 void sockets_fini(struct sockets *sockets);
 const uint8_t *socket_local(const struct sockets *sockets, const struct socket_info *socket);
 const uint8_t *socket_remote(const struct sockets *sockets, const struct socket_info *socket);
+const char *socket_type_name(unsigned type);                     /* "SOCK_STREAM"; NULL = none such */
 const char *socket_state_name(const struct socket_info *socket); /* "LISTEN"; NULL = has none */
 
 /* Who has a socket: the first process with a descriptor for each of some inodes. */

@@ -262,16 +262,6 @@ static const struct socket_info *find_socket(lua_State *L, struct processes *ans
 	return found;
 }
 
-static const char *type_name(unsigned type)
-{
-	static const char *const names[] = {[SOCK_STREAM] = "SOCK_STREAM",
-	        [SOCK_DGRAM] = "SOCK_DGRAM",
-	        [SOCK_RAW] = "SOCK_RAW",
-	        [SOCK_RDM] = "SOCK_RDM",
-	        [SOCK_SEQPACKET] = "SOCK_SEQPACKET"};
-	return type < sizeof(names) / sizeof(*names) ? names[type] : NULL;
-}
-
 static void set_address(lua_State *L, const char *key, const uint8_t *address, size_t len)
 {
 	if (!len)
@@ -291,7 +281,7 @@ static int get_state(lua_State *L)
 	lua_createtable(L, 0, 7);
 	if (sockaddr_family(socket->family))
 		set_clean(L, "family", sockaddr_family(socket->family));
-	set_clean(L, "type", type_name(socket->type));
+	set_clean(L, "type", socket_type_name(socket->type));
 	set_clean(L, "state", socket_state_name(socket));
 	set_address(L, "local", socket_local(&answers->sockets, socket), socket->local_len);
 	set_address(L, "remote", socket_remote(&answers->sockets, socket), socket->remote_len);

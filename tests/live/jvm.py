@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import unittest
 
 import rille
 
@@ -56,6 +57,13 @@ def why_not():
     if not shutil.which("gcc") and not shutil.which("cc"):
         return "no C compiler is installed"
     return rille.why_not_trace()
+
+
+def need():
+    """Skips the test, or the class, where the Java tests cannot run."""
+    reason = why_not()
+    if reason:
+        raise unittest.SkipTest(reason)
 
 
 def interrupted(workshop, major, options, where, seconds):

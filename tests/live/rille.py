@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import unittest
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 PROGRAMS = TESTS / "programs"
@@ -28,6 +29,13 @@ def why_not_trace():
     if done.returncode in (3, 4):
         return f"this machine does not let BPF programs be loaded: {done.stderr.strip()}"
     return None
+
+
+def need_trace():
+    """Skips the test, or the class, where nothing can be traced."""
+    reason = why_not_trace()
+    if reason:
+        raise unittest.SkipTest(reason)
 
 
 def run(*args, timeout=60, **options):

@@ -177,9 +177,7 @@ def script(probes):
 
 class Arithmetic(unittest.TestCase):
     def setUp(self):
-        reason = rille.why_not_trace()
-        if reason:
-            raise unittest.SkipTest(reason)
+        rille.need_trace()
         self.folder = tempfile.TemporaryDirectory(prefix="rille-test-")
         self.addCleanup(self.folder.cleanup)
         self.path = pathlib.Path(self.folder.name)

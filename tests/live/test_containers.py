@@ -45,9 +45,7 @@ class Cgroup:
 class Containers(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        reason = rille.why_not_trace()
-        if reason:
-            raise unittest.SkipTest(reason)
+        rille.need_trace()
         cls.shop = rille.Workshop()
         cls.addClassCleanup(cls.shop.close)
         cls.sockets = cls.shop.compile("sockets.c", "-O2")

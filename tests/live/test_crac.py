@@ -48,17 +48,14 @@ def answers(text):
 class Crac(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        reason = rille.why_not_trace()
-        if reason:
-            raise unittest.SkipTest(reason)
+        rille.need_trace()
         cls.shop = rille.Workshop()
         cls.addClassCleanup(cls.shop.close)
         cls.folder = cls.shop.path
 
     def test_one_run(self):
         """A JVM is traced from its start; the text comes while it runs; the report finds each line's creation stack."""
-        if jvm.why_not():
-            self.skipTest(jvm.why_not())
+        jvm.need()
         home = jvm.compiler()
         subprocess.run([home / "bin" / "javac", "-d", self.folder, rille.PROGRAMS / "Origins.java"], check=True)
         text, out = self.folder / "text", self.folder / "out.jsonl"

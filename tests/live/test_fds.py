@@ -136,9 +136,7 @@ class Fds(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        reason = rille.why_not_trace()
-        if reason:
-            raise unittest.SkipTest(reason)
+        rille.need_trace()
         cls.shop = rille.Workshop()
         cls.addClassCleanup(cls.shop.close)
         cls.program = cls.shop.compile("fds.c", "-O1", "-g", "-fno-inline", "-fno-optimize-sibling-calls")
@@ -372,9 +370,7 @@ class Messages(unittest.TestCase):
     maxDiff = None
 
     def setUp(self):
-        reason = rille.why_not_trace()
-        if reason:
-            raise unittest.SkipTest(reason)
+        rille.need_trace()
 
     PROBE = """{ "syscall:kcmp", fields = { "fds = scm_fds(idx1)", "n = scm_count(idx1)", "second = scm_fds(idx1)[1]",
         "files = fd_file(fds)" } }"""
@@ -421,9 +417,7 @@ class Entry(unittest.TestCase):
     """A probe at a call's entry fires before the call, once; beside the same one at its exit, too."""
 
     def setUp(self):
-        reason = rille.why_not_trace()
-        if reason:
-            raise unittest.SkipTest(reason)
+        rille.need_trace()
 
     def trace(self, script, *command):
         with tempfile.NamedTemporaryFile("w", suffix=".lua") as source:
@@ -461,9 +455,7 @@ class Entry(unittest.TestCase):
 
 class Optional(unittest.TestCase):
     def setUp(self):
-        reason = rille.why_not_trace()
-        if reason:
-            raise unittest.SkipTest(reason)
+        rille.need_trace()
 
     def test_left_out(self):
         """A probe that may be missing is left out, and -v says so; the others work."""

@@ -113,8 +113,7 @@ class Base(unittest.TestCase):
 
     def trace(self, name, program, *args):
         """The page and the events of one run."""
-        if rille.why_not_trace():
-            self.skipTest(rille.why_not_trace())
+        rille.need_trace()
         page, lines = self.path / f"{name}.html", self.path / f"{name}.jsonl"
         done = rille.run("run", *args, "-q", "-o", f"flamegraph:{page}", "-o", f"jsonl:{lines}", "--", program)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -172,8 +171,7 @@ class Data(Base):
     def test_nothing_is_asked_for(self):
         """No event: an empty graph, and no address of anything outside in the file."""
         page = self.path / "nothing.html"
-        if rille.why_not_trace():
-            self.skipTest(rille.why_not_trace())
+        rille.need_trace()
         done = rille.run("run", "socketpair", "-q", "-o", f"flamegraph:{page}", "--", "true")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(Page(page).data["nodes"], [])

@@ -126,8 +126,7 @@ def folded(event):
 
 class Formats(unittest.TestCase):
     def setUp(self):
-        if rille.why_not_trace():
-            self.skipTest(rille.why_not_trace())
+        rille.need_trace()
         folder = tempfile.TemporaryDirectory(prefix="rille-test-")
         self.addCleanup(folder.cleanup)
         self.path = pathlib.Path(folder.name)
@@ -289,8 +288,7 @@ class Formats(unittest.TestCase):
 
     def test_java_in_all_formats(self):
         """Java's frames are marked as flamegraph.pl knows them; inlined ones too; everything adds up."""
-        if jvm.why_not():
-            self.skipTest(jvm.why_not())
+        jvm.need()
         workshop = jvm.Workshop("Sites.java")
         self.addCleanup(workshop.close)
         program = workshop.java(sorted(jvm.jdks())[0], [], "Sites", "20000")

@@ -22,9 +22,7 @@ ESCAPE = "\x1b"
 class Hostile(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        why = rille.why_not_trace()
-        if why:
-            raise unittest.SkipTest(why)
+        rille.need_trace()
         # pylint: disable-next=consider-using-with
         cls.tmp = tempfile.TemporaryDirectory(prefix="rille-hostile-")
         cls.dir = pathlib.Path(cls.tmp.name)
@@ -154,8 +152,7 @@ class Hostile(unittest.TestCase):
 
     def test_method_names_with_escapes(self):
         """The JVM takes nearly any bytes as a method's name; so does the JSON, and a terminal gets none of them."""
-        if jvm.why_not():
-            self.skipTest(jvm.why_not())
+        jvm.need()
         home = jvm.compiler()
         source = self.dir / "Evil.java"
         source.write_text("""

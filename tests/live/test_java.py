@@ -22,9 +22,7 @@ def names(event, kind):
 class Attach(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        reason = jvm.why_not()
-        if reason:
-            raise unittest.SkipTest(reason)
+        jvm.need()
         cls.shop = jvm.Workshop("Watch.java")
         cls.lines = lines_of("Watch.java")
 

@@ -14,9 +14,7 @@ OUTERMOST = {"java.lang.Thread.run"}
 class Interrupted(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        reason = jvm.why_not()
-        if reason:
-            raise unittest.SkipTest(reason)
+        jvm.need()
         cls.shop = jvm.Workshop("Torture.java", library="torture.c")
 
     @classmethod

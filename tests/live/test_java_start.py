@@ -38,9 +38,7 @@ def strace_stacks(java):
 class Start(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        reason = jvm.why_not()
-        if reason:
-            raise unittest.SkipTest(reason)
+        jvm.need()
         if MAJOR not in jvm.jdks():
             raise unittest.SkipTest(f"JDK {MAJOR} is not installed")
         cls.java = str(jvm.jdks()[MAJOR] / "bin" / "java")

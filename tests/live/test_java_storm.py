@@ -15,9 +15,7 @@ AT_ONCE = 4
 class Storm(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        reason = jvm.why_not()
-        if reason:
-            raise unittest.SkipTest(reason)
+        jvm.need()
         cls.shop = jvm.Workshop("Watch.java")
         cls.lines = test_java.lines_of("Watch.java")
 

@@ -38,9 +38,7 @@ class Truth(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        reason = jvm.why_not()
-        if reason:
-            raise unittest.SkipTest(reason)
+        jvm.need()
         cls.shop = jvm.Workshop("Torture.java", library="torture.c")
 
     @classmethod
@@ -100,9 +98,7 @@ class Anchors(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        reason = jvm.why_not()
-        if reason:
-            raise unittest.SkipTest(reason)
+        jvm.need()
         cls.shop = jvm.Workshop("Torture.java", library="torture.c",
             cflags=["-fno-asynchronous-unwind-tables", "-fno-unwind-tables", "-fno-optimize-sibling-calls"])
 

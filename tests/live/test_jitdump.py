@@ -73,8 +73,7 @@ class Names(unittest.TestCase):
 
 class Callers(unittest.TestCase):
     def setUp(self):
-        if rille.why_not_trace():
-            self.skipTest(rille.why_not_trace())
+        rille.need_trace()
         # pylint: disable-next=consider-using-with
         tmp = tempfile.TemporaryDirectory()
         self.addCleanup(tmp.cleanup)

@@ -43,9 +43,7 @@ local function run(n) for _ = 1, n do os.execute(pair .. " > /dev/null") end end
 class Module(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        reason = rille.why_not_trace()
-        if reason:
-            raise unittest.SkipTest(reason)
+        rille.need_trace()
         cls.shop = rille.Workshop()
         # A name of its own: sessions that see the whole machine choose by it.
         cls.pair = cls.shop.compile("pair.c", "-O1", "-g", name=f"pair{os.getpid()}")

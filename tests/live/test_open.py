@@ -86,8 +86,7 @@ class OpenTest(unittest.TestCase):
         cls.shop.close()
 
     def setUp(self):
-        if rille.why_not_trace():
-            self.skipTest(rille.why_not_trace())
+        rille.need_trace()
         self.folder = tempfile.TemporaryDirectory(prefix="rille-open-")
         self.addCleanup(self.folder.cleanup)
 
@@ -239,8 +238,7 @@ class WhatIsOpen(OpenTest):
 class Growth(OpenTest):
     def test_a_leak_in_java_is_first(self):
         """The place whose count grows stands first, with its Java line; what stays the same comes behind it."""
-        if jvm.why_not():
-            self.skipTest(jvm.why_not())
+        jvm.need()
         shop = jvm.Workshop("Leak.java")
         self.addCleanup(shop.close)
         program = shop.java(sorted(jvm.jdks())[0], [], "Leak")

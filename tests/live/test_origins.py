@@ -81,9 +81,7 @@ enum nss_status _nss_rilletest_getpwuid_r(uid_t uid, struct passwd *pw, char *ro
 class Origins(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        reason = jvm.why_not()
-        if reason:
-            raise unittest.SkipTest(reason)
+        jvm.need()
         cls.shop = rille.Workshop()
         cls.addClassCleanup(cls.shop.close)
         cls.folder = cls.shop.path

@@ -50,9 +50,7 @@ end }
 class Processes(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        reason = rille.why_not_trace()
-        if reason:
-            raise unittest.SkipTest(reason)
+        rille.need_trace()
         cls.shop = rille.Workshop()
         cls.addClassCleanup(cls.shop.close)
 

@@ -101,8 +101,7 @@ class Report(Base):
 
     def trace(self, *args, command=None, extra=()):
         """Traces into every format; then the same from the jsonl."""
-        if rille.why_not_trace():
-            self.skipTest(rille.why_not_trace())
+        rille.need_trace()
         done = rille.run(*args, "-q", *extra, *self.outputs("direct"), "--", *(command or [self.compile()]))
         self.assertEqual(done.stderr, "")
         done = rille.run("report", self.path / "direct.jsonl", *extra, *self.outputs("report"))
@@ -149,16 +148,14 @@ class Report(Base):
                 self.compare()
 
     def test_java(self):
-        if jvm.why_not():
-            self.skipTest(jvm.why_not())
+        jvm.need()
         workshop = jvm.Workshop("Sites.java")
         self.addCleanup(workshop.close)
         program = workshop.java(sorted(jvm.jdks())[0], [], "Sites", "2000")
         self.addCleanup(program.stdin.close)
         self.addCleanup(program.stdout.close)
         self.assertEqual(program.stdout.readline(), "ready\n")
-        if rille.why_not_trace():
-            self.skipTest(rille.why_not_trace())
+        rille.need_trace()
         extra = ["--addresses", "--signatures", "--origins"]
         tracer = rille.start("run", "socket", "-p", program.pid, *extra, *self.outputs("direct"))
         for answer in ("done\n", None):
@@ -191,8 +188,7 @@ class Report(Base):
 
     def test_names_of_files(self):
         """%p, %t and %% in the name of a file, whatever its format."""
-        if rille.why_not_trace():
-            self.skipTest(rille.why_not_trace())
+        rille.need_trace()
         outputs = [word for name in FORMATS for word in ("-o", f"{name}:{self.path}/%p-%t-%%.{name}")]
         tracer = rille.start("run", "socketpair", "-q", *outputs, "--", self.compile())
         tracer.communicate(timeout=60)

@@ -33,9 +33,7 @@ PAIR = """
 class Scripts(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        reason = rille.why_not_trace()
-        if reason:
-            raise unittest.SkipTest(reason)
+        rille.need_trace()
 
     def trace(self, script, *options, pairs=3, status=0):
         """Runs a script on the target: (what the target says, the records, what the command says)."""

@@ -453,9 +453,7 @@ class Files(Workshop):
 
     def test_hostile_names(self):
         """What a target calls itself reaches neither terminal nor JSON unescaped."""
-        why = rille.why_not_trace()
-        if why:
-            self.skipTest(why)
+        rille.need_trace()
         source = self.path / "evil.c"
         source.write_text('#include <sys/socket.h>\n'
                           '__attribute__((noinline)) int evil(void) __asm__("\\"\\033[31m\\007\\342\\202\\"");\n'
@@ -481,9 +479,7 @@ class Lives(Workshop):
 
     def trace(self, text, *flags, command=()):
         """The events of a program given as C text."""
-        why = rille.why_not_trace()
-        if why:
-            self.skipTest(why)
+        rille.need_trace()
         source = self.path / "life.c"
         source.write_text("#define _GNU_SOURCE\n#include <pthread.h>\n#include <sys/socket.h>\n#include <unistd.h>\n"
                           "#include <sys/wait.h>\n#include <stdlib.h>\n#define NOINLINE __attribute__((noinline, noclone))\n"
@@ -597,9 +593,7 @@ class Oracle(Workshop):
 
     def test_strace(self):
         self.need("strace")
-        why = rille.why_not_trace()
-        if why:
-            self.skipTest(why)
+        rille.need_trace()
         program = self.compile("pair.c", "-O2", "-fomit-frame-pointer")
         done = subprocess.run(["strace", "-k", "-f", "-e", "trace=socketpair", program], capture_output=True, text=True,
                               check=False, timeout=120)

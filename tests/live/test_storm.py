@@ -15,8 +15,7 @@ SERIAL = True  # its processes fill the machine
 
 class Storm(unittest.TestCase):
     def setUp(self):
-        if rille.why_not_trace():
-            self.skipTest(rille.why_not_trace())
+        rille.need_trace()
         # pylint: disable-next=consider-using-with
         tmp = tempfile.TemporaryDirectory()
         self.addCleanup(tmp.cleanup)
@@ -46,8 +45,7 @@ class Storm(unittest.TestCase):
         self.assertEqual(records[-1]["type"], "end")
 
     def test_twenty_short_jvms(self):
-        if jvm.why_not():
-            self.skipTest(jvm.why_not())
+        jvm.need()
         home = sorted(jvm.jdks().items())[0][1]
         records, _ = self.trace("unix", "sh", "-c", f"for i in 1 2 3 4; do for j in 1 2 3 4 5; do "
             f"{home}/bin/java -version 2>/dev/null & done; wait; done")

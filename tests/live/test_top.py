@@ -36,8 +36,7 @@ def places(text):
 
 class Top(unittest.TestCase):
     def setUp(self):
-        if rille.why_not_trace():
-            self.skipTest(rille.why_not_trace())
+        rille.need_trace()
 
     def test_counts_of_a_program(self):
         with tempfile.TemporaryDirectory() as tmp:
@@ -55,8 +54,7 @@ class Top(unittest.TestCase):
 
     def test_a_place_is_the_same_in_every_tier(self):
         """Interpreted, C1 and C2 code of one call make one place; jsonl beside it proves that all three ran."""
-        if jvm.why_not():
-            self.skipTest(jvm.why_not())
+        jvm.need()
         calls = 30000
         workshop = jvm.Workshop("Sites.java")
         self.addCleanup(workshop.close)
