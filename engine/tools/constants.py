@@ -50,7 +50,7 @@ watchdog xattr xdp_diag can kd
 EXTRA = ["asm/mman.h", "asm/prctl.h", "asm/hwcap2.h", "asm/ioctls.h", "asm/signal.h", "asm/termbits.h", "asm/unistd.h"]
 
 # What this program's own functions give.
-OWN = [str(pathlib.Path(__file__).resolve().parent.parent / "bpf-templates" / "kinds.h")]
+OWN = pathlib.Path(__file__).resolve().parents[2] / "bpf-templates" / "kinds.h"
 
 # Kernel-internal results that a system call's exit shows before they are turned into a restart.
 INTERNAL = {"ERESTARTSYS": 512, "ERESTARTNOINTR": 513, "ERESTARTNOHAND": 514, "ENOIOCTLCMD": 515,
@@ -144,9 +144,11 @@ def write(path, table):
 
 def main():
     cc = Compiler(sys.argv[2:])
-    groups = [LIBC, [f"linux/{h}.h" for h in KERNEL], EXTRA, OWN]
+    groups = [LIBC, [f"linux/{h}.h" for h in KERNEL], EXTRA, [str(OWN)]]
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(lambda headers: collect(cc, headers), groups))
+    if not found[-1]:
+        sys.exit(f"constants.py: no constants in {OWN}")
     table = {}
     for group in found:  # earlier groups win; but libc's O_LARGEFILE is 0, the kernel's is what a trace sees
         table |= {name: value for name, value in group.items() if not table.get(name)}
