@@ -267,6 +267,7 @@ function rille.open(options) end
 ---@field code integer negative errno
 ---@field class "runtime"|"script"|"permission"|"kernel"
 ---@field tag string stable: "unknown-field"
+---@field stage string what failed: "declare", "generate", "compile", "load", "attach", "check" …
 ---@field file? string
 ---@field line? integer
 ---@field col? integer

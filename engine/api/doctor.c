@@ -263,7 +263,7 @@ static const struct check checks[] = {
 int rille_doctor(rille *r, int (*fn)(void *user, const struct rille_finding *finding), void *user)
 {
 	struct text detail = {0};
-	int e = handle_enter(r);
+	int e = handle_enter(r, "doctor");
 	if (e == 0 && !fn)
 		e = handle_null(r, "rille_doctor", "fn");
 	for (size_t i = 0; e == 0 && i < sizeof(checks) / sizeof(*checks); i++) {

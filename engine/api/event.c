@@ -38,7 +38,7 @@ static int observe(void *user, struct event *event, struct err *err)
 
 int rille_on_event(rille *r, rille_event_fn fn, void *user)
 {
-	int e = handle_enter(r);
+	int e = handle_enter(r, "on_event");
 	if (e < 0)
 		return e;
 	if (session_state(r->session) == SESSION_STOPPED)

@@ -113,11 +113,18 @@ static bool is_forked(const rille *r)
 	return r->owner && r->owner != getpid();
 }
 
-int handle_enter(rille *r)
+/* A function's stage is its name: rille_check() is "check". */
+static const char *stage_of(const char *function)
+{
+	return function + strlen("rille_");
+}
+
+int handle_enter(rille *r, const char *stage)
 {
 	if (!r)
 		return -EINVAL;
 	memset(&r->err, 0, sizeof(r->err));
+	r->stage = stage;
 	if (!is_forked(r))
 		return 0;
 	return err_set(&r->err, -ECHILD, ERR_RUNTIME, "forked",
@@ -128,7 +135,7 @@ int handle_enter(rille *r)
 
 int handle_enter_outside(rille *r, const char *function)
 {
-	int e = handle_enter(r);
+	int e = handle_enter(r, stage_of(function));
 	if (e < 0 || !r->inside)
 		return e;
 	err_set(&r->err, -EBUSY, ERR_RUNTIME, "in-callback", "%s() was called in a callback", function);
@@ -138,7 +145,7 @@ int handle_enter_outside(rille *r, const char *function)
 
 int handle_enter_early(rille *r, const char *function)
 {
-	int e = handle_enter(r);
+	int e = handle_enter(r, stage_of(function));
 	if (e < 0 || session_state(r->session) == SESSION_NEW)
 		return e;
 	return err_set(&r->err, -EBUSY, ERR_RUNTIME, "wrong-state", "%s() is too late: the handle has been attached",
@@ -197,6 +204,7 @@ const struct rille_error *rille_last_error(const rille *handle)
 	        .file = "",
 	        .message = "there is no handle: NULL was given",
 	        .formatted = "error: there is no handle: NULL was given [null-argument]\n",
+	        .stage = "",
 	};
 	if (!handle)
 		return &no_handle;
@@ -216,13 +224,14 @@ const struct rille_error *rille_last_error(const rille *handle)
 	        .col = r->err.col,
 	        .message = r->err.message,
 	        .formatted = text_str(&r->formatted),
+	        .stage = r->err.code ? (r->err.stage ? r->err.stage : r->stage) : "",
 	};
 	return &r->error;
 }
 
 int rille_target_pid(rille *r, int pid)
 {
-	int e = handle_enter(r);
+	int e = handle_enter(r, "target_pid");
 	if (e < 0)
 		return e;
 	if (session_state(r->session) >= SESSION_OVER)
@@ -417,7 +426,7 @@ int rille_probe_stats(const rille *handle, size_t i, struct rille_totals *ret)
 {
 	rille *r = (rille *)handle; /* its last error is not what it is */
 	struct probe_totals totals;
-	int e = handle_enter(r);
+	int e = handle_enter(r, "probe_stats");
 	if (e == 0)
 		e = session_probe_totals(r->session, i, &totals);
 	if (e == -ENOENT)

@@ -37,12 +37,13 @@ struct rille {
 	unsigned inside;       /* callbacks of the host's that we are in */
 	pid_t owner;           /* the process that attached; 0 = none */
 	struct err err;
+	const char *stage; /* of the call that is under way or was last: "declare", "check" */
 	struct text formatted;
 	struct rille_error error; /* what rille_last_error() returns */
 };
 
 /* Each function begins with one of these; all clear the last error. -EINVAL for no handle, -ECHILD in a fork's child. */
-int handle_enter(rille *r);
+int handle_enter(rille *r, const char *stage);
 /* … not inside a callback: what would pull the ground from under it. */
 int handle_enter_outside(rille *r, const char *function);
 /* … before attaching. */

@@ -21,7 +21,7 @@ static int list_recipe(const struct recipe *recipe, int (*fn)(void *user, const 
 
 static int enter(rille *r, const char *function, bool has_fn)
 {
-	int e = handle_enter(r);
+	int e = handle_enter(r, "list");
 	return e == 0 && !has_fn ? handle_null(r, function, "fn") : e;
 }
 

@@ -37,7 +37,7 @@ static int load(rille *r, const char *text, size_t len, const char *name, int di
 /* What the loading functions begin with. */
 static int enter(rille *r, const char *function, const char *argument, const char *value)
 {
-	int e = handle_enter(r);
+	int e = handle_enter(r, "declare");
 	if (e == 0 && !value)
 		e = handle_null(r, function, argument);
 	return e;
@@ -170,7 +170,7 @@ static int load_object(rille *r, const void *data, size_t len)
 
 int rille_load_object(rille *r, const void *data, size_t len)
 {
-	int e = handle_enter(r);
+	int e = handle_enter(r, "declare");
 	if (e == 0 && !data)
 		e = handle_null(r, "rille_load_object", "data");
 	return e < 0 ? e : load_object(r, data, len);

@@ -126,6 +126,7 @@ int rille_add_probe(rille *r, const struct rille_probe *given)
 	int e = handle_enter_early(r, "rille_add_probe");
 	if (e < 0)
 		return e;
+	r->stage = "declare";
 	if (!given)
 		return handle_null(r, "rille_add_probe", "probe");
 	if (r->script)
@@ -161,7 +162,7 @@ int rille_probe_field(const rille *handle, size_t index, size_t i, struct rille_
 	        [VALUE_SOCKADDR] = RILLE_SOCKADDR,
 	};
 	rille *r = (rille *)handle; /* its last error is not what it is */
-	int e = handle_enter(r);
+	int e = handle_enter(r, "probe_field");
 	if (e < 0)
 		return e;
 	const struct probe_schema *probe = session_probe(r->session, index);

@@ -28,6 +28,7 @@ struct err {
 	int code; /* a negative errno; 0 = no error */
 	enum err_class class;
 	const char *tag; /* stable, static: "unknown-field", "verifier-rejected", … */
+	const char *stage; /* which step of a longer job failed, static: "compile"; NULL = not told */
 	uint32_t line, col;
 	char file[256];
 	char message[1024];

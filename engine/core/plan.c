@@ -236,7 +236,8 @@ static const struct step {
         {"start", start},
 };
 
-static void add_phase(struct session *session, const struct build *build, const char *name, uint64_t *began)
+/* Returns what the phase is called. */
+static const char *add_phase(struct session *session, const struct build *build, const char *name, uint64_t *began)
 {
 	uint64_t now = now_ns(CLOCK_MONOTONIC);
 	if (!strcmp(name, "object"))
@@ -244,6 +245,7 @@ static void add_phase(struct session *session, const struct build *build, const 
 	if (session->nphases < MAX_PHASES)
 		session->phases[session->nphases++] = (struct session_phase){name, now - *began};
 	*began = now;
+	return name;
 }
 
 /* Back to where session_attach() can be called again. */
@@ -268,17 +270,22 @@ static void undo(struct session *session)
 int plan_attach(struct session *session, struct err *err)
 {
 	struct build build;
+	const char *stage = "prepare";
 	uint64_t began = now_ns(CLOCK_MONOTONIC);
 	session->nphases = 0;
 	int r = build_begin(&build, session, err);
 	add_phase(session, &build, "prepare", &began);
 	for (size_t i = 0; r == 0 && i < sizeof(steps) / sizeof(*steps); i++) {
 		r = steps[i].run(session, &build, err);
-		if (steps[i].name)
-			add_phase(session, &build, steps[i].name, &began);
+		if (!steps[i].name)
+			continue;
+		stage = add_phase(session, &build, steps[i].name, &began);
 	}
-	if (r < 0)
+	if (r < 0) {
+		if (err)
+			err->stage = stage;
 		undo(session);
+	}
 	build_end(&build);
 	return r;
 }

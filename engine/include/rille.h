@@ -85,6 +85,9 @@ struct rille_error {
 	uint32_t line, col; /* 1-based, 0 = none */
 	const char *message;
 	const char *formatted; /* as the command prints it: place, message, source line with caret, hint */
+	/* What failed: "declare" (rille_load_*, rille_add_probe), in rille_attach() the phase as rille_phases() calls it
+	 * ("prepare", "generate", "compile", "load", "attach" …), else the function without its prefix ("set", "check"). */
+	const char *stage;
 };
 
 enum rille_log_level { RILLE_LOG_ERROR, RILLE_LOG_WARN, RILLE_LOG_INFO, RILLE_LOG_DEBUG };

@@ -60,7 +60,7 @@ static const char *class_name(int class)
 
 static int raise(lua_State *L, const struct rille_error *error)
 {
-	lua_createtable(L, 0, 8);
+	lua_createtable(L, 0, 9);
 	set_number(L, "code", error->code);
 	set_text(L, "class", class_name(error->error_class));
 	set_text(L, "tag", error->tag);
@@ -69,6 +69,7 @@ static int raise(lua_State *L, const struct rille_error *error)
 	set_number(L, "col", (int)error->col);
 	set_text(L, "message", error->message);
 	set_text(L, "formatted", error->formatted);
+	set_text(L, "stage", error->stage);
 	compat_set_metatable(L, FAILURE);
 	return lua_error(L);
 }
@@ -81,6 +82,6 @@ int failure_raise(lua_State *L, const rille *r)
 int failure_raise_code(lua_State *L, int code, const char *tag, const char *message)
 {
 	struct rille_error error = {
-	        .code = code, .error_class = RILLE_RUNTIME, .tag = tag, .message = message, .formatted = message};
+	        .code = code, .error_class = RILLE_RUNTIME, .tag = tag, .message = message, .formatted = message, .stage = ""};
 	return raise(L, &error);
 }

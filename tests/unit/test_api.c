@@ -143,6 +143,34 @@ static void test_places(void **state)
 	}
 }
 
+/* An error says which stage of the work failed; in attaching, which phase. */
+static void test_stages(void **state)
+{
+	static const char broken[] = "return { probes = {";
+	struct rille_probe unknown = {.size = sizeof(unknown), .on = "syscall:bind", .where = "fb == 1"},
+	                   fine = SOCKETS(251);
+	const struct rille_options no_compiler = {
+	        .size = sizeof(no_compiler), .cache_dir = "", .compiler = "/nonexistent/rille-cc"};
+	rille *r = new_handle();
+	assert_string_equal(rille_last_error(r)->stage, "");
+	assert_true(rille_load_string(r, broken, strlen(broken), "broken") < 0);
+	assert_string_equal(rille_last_error(r)->stage, "declare");
+	assert_true(rille_set(r, "no-such", "1") < 0);
+	assert_string_equal(rille_last_error(r)->stage, "set");
+	assert_int_equal(rille_add_probe(r, &unknown), 0);
+	assert_true(rille_check(r) < 0);
+	assert_string_equal(rille_last_error(r)->stage, "check");
+	assert_true(rille_attach(r) < 0);
+	assert_string_equal(rille_last_error(r)->stage, "generate");
+	rille_free(r);
+	r = new_handle_with(&no_compiler);
+	assert_int_equal(rille_add_probe(r, &fine), 0);
+	assert_true(rille_attach(r) < 0);
+	if (rille_last_error(r)->error_class != RILLE_PERMISSION)
+		assert_string_equal(rille_last_error(r)->stage, "prepare"); /* where it would be started */
+	rille_free(r);
+}
+
 /* What a struct can get wrong by itself is refused at once and leaves the handle as it was. */
 static void test_refused_probes(void **state)
 {
@@ -233,10 +261,11 @@ AT(rille_options, cache_dir, 32);
 AT(rille_options, ring_bytes, 56);
 AT(rille_options, unsafe, 64);
 AT(rille_options, strict, 65);
-SAME(rille_error, 48);
+SAME(rille_error, 56);
 AT(rille_error, tag, 8);
 AT(rille_error, line, 24);
 AT(rille_error, formatted, 40);
+AT(rille_error, stage, 48);
 SAME(rille_field, 32);
 SAME(rille_probe, 56);
 AT(rille_probe, fields, 24);
@@ -1090,6 +1119,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_places),
+	        cmocka_unit_test(test_stages),
 	        cmocka_unit_test(test_refused_probes),
 	        cmocka_unit_test(test_sizes),
 	        cmocka_unit_test(test_values),
