@@ -266,7 +266,7 @@ int rille_doctor(rille *r, int (*fn)(void *user, const struct rille_finding *fin
 	int e = handle_enter(r, "doctor");
 	if (e == 0 && !fn)
 		e = handle_null(r, "rille_doctor", "fn");
-	for (size_t i = 0; e == 0 && i < sizeof(checks) / sizeof(*checks); i++) {
+	for (size_t i = 0; fn && e == 0 && i < sizeof(checks) / sizeof(*checks); i++) {
 		text_reset(&detail);
 		int ok = checks[i].run(r, &detail);
 		struct rille_finding finding = {checks[i].name, ok, text_str(&detail)};

@@ -178,7 +178,7 @@ static int no_number(const rille_event *object, int field, const void *ret)
 {
 	struct value value;
 	int e = value_of(object, field, ret, &value);
-	return e < 0 ? e : wrong_type(object, field, &value);
+	return e ? e : wrong_type(object, field, &value);
 }
 
 /* The integer as 64 bits; *ret_signed tells how to take them. What nearly every callback does, so all is checked at once and
@@ -230,7 +230,7 @@ int rille_event_bytes(const rille_event *object, int field, const void **ret, si
 {
 	struct value value;
 	int e = value_of(object, field, ret ? (const void *)ret_len : NULL, &value);
-	if (e < 0)
+	if (e)
 		return e;
 	if (is_integer(&value))
 		return wrong_type(object, field, &value);
@@ -246,7 +246,7 @@ int rille_event_array(const rille_event *object, int field, int64_t *ret, size_t
 	struct value value;
 	uint64_t has = 0;
 	int e = value_of(object, field, room ? (const void *)ret : object, &value);
-	if (e < 0)
+	if (e)
 		return e;
 	if (!is_integer(&value) || !value.count)
 		return wrong_type(object, field, &value);
@@ -267,7 +267,7 @@ int rille_event_sockaddr(const rille_event *object, int field, void *ret, size_t
 {
 	struct value value;
 	int e = value_of(object, field, ret, &value);
-	if (e < 0)
+	if (e)
 		return e;
 	if (value.kind != VALUE_SOCKADDR)
 		return wrong_type(object, field, &value);

@@ -103,6 +103,7 @@ rille *rille_new(const struct rille_options *given)
 
 /* --- what each call begins with --- */
 
+#undef handle_null
 int handle_null(rille *r, const char *function, const char *argument)
 {
 	return err_set(&r->err, -EINVAL, ERR_RUNTIME, "null-argument", "%s: `%s` is NULL", function, argument);
@@ -431,7 +432,7 @@ int rille_probe_stats(const rille *handle, size_t i, struct rille_totals *ret)
 		e = session_probe_totals(r->session, i, &totals);
 	if (e == -ENOENT)
 		err_set(&r->err, e, ERR_RUNTIME, "out-of-range", "there is no attached probe %zu", i);
-	if (e < 0)
+	if (e)
 		return e;
 	struct rille_totals stats = {
 	        .probe = totals.probe->name,

@@ -51,6 +51,9 @@ int handle_enter_early(rille *r, const char *function);
 
 /* -EINVAL for an argument that must not be NULL. */
 int handle_null(rille *r, const char *function, const char *argument);
+#ifdef __clang_analyzer__ /* as in engine/base/err.h */
+#define handle_null(r, function, argument) ((handle_null)(r, function, argument), -EINVAL)
+#endif
 /* Hands the outputs to the session, once. */
 int handle_add_outputs(rille *r);
 /* Keeps an error for rille_last_error() and returns its code, which is r->err's or `code`. */

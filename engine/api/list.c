@@ -28,7 +28,7 @@ static int enter(rille *r, const char *function, bool has_fn)
 int rille_list_recipes(rille *r, int (*fn)(void *user, const struct rille_item *item), void *user)
 {
 	int e = enter(r, "rille_list_recipes", fn != NULL);
-	if (e < 0)
+	if (e)
 		return e;
 	size_t n;
 	const struct recipe *all = recipe_table(&n);
@@ -71,7 +71,7 @@ int rille_list_probes(rille *r, const char *glob, int (*fn)(void *user, const st
 	struct catalog *catalog;
 	struct listing listing = {"syscall:", glob && *glob ? glob : "*", fn, user};
 	int e = enter(r, "rille_list_probes", fn != NULL);
-	if (e < 0)
+	if (e)
 		return e;
 	e = session_catalog(r->session, &catalog, &r->err);
 	r->inside++;
@@ -113,10 +113,10 @@ int rille_list_arguments(
 	int e = enter(r, "rille_list_arguments", fn != NULL);
 	if (e == 0 && !probe)
 		e = handle_null(r, "rille_list_arguments", "probe");
-	if (e < 0)
+	if (e)
 		return e;
 	e = find_format(r, probe, &format);
-	if (e < 0)
+	if (e)
 		return handle_error(r, e);
 	r->inside++;
 	for (size_t i = 0; e == 0 && i < format->narguments; i++) {

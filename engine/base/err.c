@@ -7,6 +7,9 @@
  * The struct has no pointers to owned memory: it can be copied, put on the stack and thrown away, and filling it cannot
  * fail for want of memory, which is when it is needed most. */
 #include "engine/base/err.h"
+#undef err_set
+#undef err_at
+#undef err_nomem
 #include "engine/base/text.h"
 
 #include <errno.h>

@@ -27,7 +27,7 @@ struct pos {
 struct err {
 	int code; /* a negative errno; 0 = no error */
 	enum err_class class;
-	const char *tag; /* stable, static: "unknown-field", "verifier-rejected", … */
+	const char *tag;   /* stable, static: "unknown-field", "verifier-rejected", … */
 	const char *stage; /* which step of a longer job failed, static: "compile"; NULL = not told */
 	uint32_t line, col;
 	char file[256];
@@ -46,6 +46,14 @@ int err_at(struct err *err, struct pos pos, const char *tag, const char *fmt, ..
 
 /* -ENOMEM with the tag "out-of-memory". */
 int err_nomem(struct err *err);
+
+/* The analyser sees one file at a time: without this it follows paths on which an error is 0. */
+#ifdef __clang_analyzer__
+#include <errno.h>
+#define err_set(err, code, ...) ((err_set)(err, code, __VA_ARGS__), (code))
+#define err_at(err, ...) ((err_at)(err, __VA_ARGS__), -EINVAL)
+#define err_nomem(err) ((err_nomem)(err), -ENOMEM)
+#endif
 
 /* Adds the line that says what to do next. */
 void err_hint(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -10,7 +10,7 @@ enum { PIECE = 65536 };
 
 static int make_room(struct linereader *reader)
 {
-	if (reader->len)
+	if (reader->data)
 		memmove(reader->data, reader->data + reader->start, reader->len);
 	reader->start = 0;
 	if (reader->cap - reader->len >= PIECE)
@@ -52,7 +52,8 @@ static void give(struct linereader *reader, size_t len, bool newline, const char
 static int pass_over(struct linereader *reader)
 {
 	for (;;) {
-		const char *at = reader->data + reader->start, *end = memchr(at, '\n', reader->len);
+		const char *at = reader->data + reader->start,
+		           *end = reader->data ? memchr(at, '\n', reader->len) : NULL;
 		size_t n = end ? (size_t)(end - at) + 1 : reader->len;
 		reader->start += n;
 		reader->len -= n;
@@ -69,7 +70,7 @@ int linereader_next(struct linereader *reader, const char **ret, size_t *ret_len
 	size_t seen = 0;
 	for (;;) {
 		const char *at = reader->data ? reader->data + reader->start : NULL;
-		const char *end = reader->len > seen ? memchr(at + seen, '\n', reader->len - seen) : NULL;
+		const char *end = at && reader->len > seen ? memchr(at + seen, '\n', reader->len - seen) : NULL;
 		size_t len = end ? (size_t)(end - at) : reader->len;
 		if (len > reader->most)
 			return pass_over(reader);

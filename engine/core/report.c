@@ -134,7 +134,7 @@ int session_report(struct session *session, const char *reason, struct err *err)
 		r = session_report_losses(session, err);
 	if (r == 0)
 		r = describe_end(session, reason ? reason : "asked", &end, err);
-	if (r < 0)
+	if (r)
 		return r;
 	r = report_outputs(session, &end, err);
 	free((void *)end.probes);
@@ -162,7 +162,7 @@ int session_report_end(struct session *session, const char *reason, struct err *
 	}
 	struct sink_end end;
 	int described = describe_end(session, reason, &end, r < 0 ? NULL : err);
-	if (described < 0)
+	if (described)
 		return described;
 	int finished = finish_outputs(session, &end, r < 0 ? NULL : err);
 	log_surprises(session);

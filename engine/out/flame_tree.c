@@ -26,6 +26,7 @@ struct flame_node *flame_child(struct flame_tree *tree, const struct flame_node 
 {
 	struct flame_key key = {parent ? parent->number : FLAME_NO_PARENT, frame};
 	struct flame_node *node;
+	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): a struct read as bytes */
 	HASH_FIND(hh, tree->list, &key, sizeof(key), node);
 	if (!node)
 		return node_add(tree, &key, line);

@@ -176,7 +176,7 @@ static const struct open_item *find_fd(const struct open_crac *crac, int fd, uin
 	size_t n;
 	const struct entry *found = lookup(crac, BY_FD, (uint64_t)fd, &n);
 	const struct open_item *first = found ? found->item : NULL;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; found && i < n; i++) {
 		if (inode && found[i].item->descriptor.inode == inode)
 			return found[i].item;
 		if (found[i].item < first)

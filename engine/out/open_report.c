@@ -456,6 +456,7 @@ static void follow_trend(const struct open_report *report, struct open_trend **t
 {
 	struct trend_key key = {place->probe, place->place};
 	struct open_trend *known;
+	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): a struct read as bytes */
 	HASH_FIND(hh, *trend, &key, sizeof(key), known);
 	if (!known) {
 		known = calloc(1, sizeof(*known));

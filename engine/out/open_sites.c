@@ -74,6 +74,7 @@ static struct open_site *site_of(struct open_table *table, struct event *event)
 	if (!stack)
 		stack = &none;
 	struct site_key key = {event->probe, stack_identity(stack)};
+	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): a struct read as bytes */
 	HASH_FIND(hh, table->sites, &key, sizeof(key), site);
 	if (site)
 		return site;

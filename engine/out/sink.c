@@ -84,7 +84,7 @@ static int prepare(struct sink **ret, const struct sink_options *options, const 
 
 int sink_open(struct sink **ret, const struct sink_options *options, const struct sink_meta *meta, struct err *err)
 {
-	struct sink *sink;
+	struct sink *sink = NULL;
 	int r = prepare(&sink, options, meta, err);
 	if (r)
 		return r;

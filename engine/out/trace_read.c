@@ -178,7 +178,7 @@ static int read_row(
 	struct cell *cells = calloc(members + 1, sizeof(*cells));
 	char **names = calloc(members + 1, sizeof(*names));
 	int r = cells && names ? 0 : err_nomem(err);
-	if (!r) {
+	if (cells && names) {
 		json_object_object_foreach(object, key, from)
 		{
 			if (strcmp(key, "type") == 0 || r)
@@ -191,7 +191,7 @@ static int read_row(
 			n++;
 		}
 	}
-	if (!r)
+	if (!r && cells)
 		r = handler->row(handler->user, cells, n, err);
 	for (size_t i = 0; names && i < n; i++)
 		free(names[i]);

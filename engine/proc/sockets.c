@@ -557,7 +557,7 @@ static void make_ends(struct sockets *sockets)
 	for (size_t i = 0; sockets->ends && i < sockets->n; i++)
 		if (is_connection(&sockets->list[i]))
 			sockets->ends[sockets->nends++] = ends_of(sockets, &sockets->list[i]);
-	if (sockets->nends)
+	if (sockets->ends && sockets->nends)
 		qsort(sockets->ends, sockets->nends, sizeof(*sockets->ends), by_ends);
 }
 

@@ -210,7 +210,8 @@ static int get_started(lua_State *L)
 	if (!ticks)
 		return fail(L, strerror(ESRCH));
 	uint64_t booted = now_ns(CLOCK_REALTIME) - now_ns(CLOCK_BOOTTIME);
-	lua_pushinteger(L, (lua_Integer)(booted + ticks / hz * 1000000000u + ticks % hz * (1000000000u / hz)));
+	uint64_t started = booted + ticks / hz * 1000000000u + ticks % hz * (1000000000u / hz);
+	lua_pushinteger(L, (lua_Integer)started);
 	return 1;
 }
 

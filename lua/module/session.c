@@ -61,8 +61,10 @@ static void join(lua_State *L, struct engine *engine, struct session *session)
 	if (engine->nsessions == engine->cap) {
 		size_t cap = 2 * engine->cap + 4;
 		struct session **bigger = realloc(engine->sessions, cap * sizeof(struct session *));
-		if (!bigger)
-			luaL_error(L, "not enough memory");
+		if (!bigger) {
+			luaL_error(L, "not enough memory"); /* does not return */
+			return;
+		}
 		engine->sessions = bigger;
 		engine->cap = cap;
 	}
@@ -269,7 +271,8 @@ static int session_add_output(lua_State *L)
 	const char *path = lua_type(L, 3) == LUA_TSTRING ? lua_tostring(L, 3) : NULL;
 	int fd = -1;
 	if (file) {
-		luaL_argcheck(L, *file, 3, "a closed file");
+		if (!*file)
+			return luaL_argerror(L, 3, "a closed file");
 		fflush(*file);
 		fd = fileno(*file);
 	} else if (!path) {
