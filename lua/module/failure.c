@@ -81,7 +81,11 @@ int failure_raise(lua_State *L, const rille *r)
 
 int failure_raise_code(lua_State *L, int code, const char *tag, const char *message)
 {
-	struct rille_error error = {
-	        .code = code, .error_class = RILLE_RUNTIME, .tag = tag, .message = message, .formatted = message, .stage = ""};
+	struct rille_error error = {.code = code,
+	        .error_class = RILLE_RUNTIME,
+	        .tag = tag,
+	        .message = message,
+	        .formatted = message,
+	        .stage = ""};
 	return raise(L, &error);
 }
