@@ -177,6 +177,17 @@ void text_add_json(struct text *t, const char *str, size_t n)
 	}
 }
 
+void text_add_json_string(struct text *t, const char *s)
+{
+	if (!s) {
+		text_adds(t, "null");
+		return;
+	}
+	text_addc(t, '"');
+	text_add_json(t, s, strlen(s));
+	text_addc(t, '"');
+}
+
 /* Bytes at s that a terminal shows as they are; 0: the first one it does not. */
 static size_t clean_length(const unsigned char *s, size_t n)
 {

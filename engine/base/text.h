@@ -37,6 +37,8 @@ void text_vprintf(struct text *t, const char *fmt, va_list ap);
 /* Appends s as the inside of a JSON string (no quotes): escapes control characters, and replaces bytes that are not
  * valid UTF-8 by U+FFFD, since everything a target names may be hostile. */
 void text_add_json(struct text *t, const char *s, size_t n);
+/* Appends s as a JSON string, with its quotes; null for NULL. */
+void text_add_json_string(struct text *t, const char *s);
 /* Appends s for a terminal: control characters, ESC, DEL, C1 and invalid UTF-8 become \xNN. */
 void text_add_clean(struct text *t, const char *s, size_t n);
 /* Whether text_add_clean() would change nothing. */

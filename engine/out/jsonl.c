@@ -10,22 +10,11 @@
 
 #include <string.h>
 
-static void add_string(struct text *out, const char *s)
-{
-	if (!s) {
-		text_adds(out, "null");
-		return;
-	}
-	text_addc(out, '"');
-	text_add_json(out, s, strlen(s));
-	text_addc(out, '"');
-}
-
 /* `key` comes with its punctuation: ,"name": */
 static void add_member(struct text *out, const char *key, const char *s)
 {
 	text_adds(out, key);
-	add_string(out, s);
+	text_add_json_string(out, s);
 }
 
 static void add_number(struct text *out, const char *key, uint64_t v)
@@ -146,17 +135,6 @@ static void jsonl_event(struct sink *sink, struct event *event)
 	text_adds(out, "}\n");
 }
 
-static const char *kind_name(const struct field_schema *field)
-{
-	static const char *const names[] = {[VALUE_INT] = "int",
-	        [VALUE_UINT] = "uint",
-	        [VALUE_BOOL] = "bool",
-	        [VALUE_STR] = "text",
-	        [VALUE_BYTES] = "bytes",
-	        [VALUE_SOCKADDR] = "sockaddr"};
-	return names[field->kind];
-}
-
 /* What the events have: with --fields, not all that the probe sends. */
 static void add_probe_meta(struct text *out, const struct probe_schema *probe, const struct columns *columns)
 {
@@ -167,7 +145,7 @@ static void add_probe_meta(struct text *out, const struct probe_schema *probe, c
 		text_adds(out, i ? ",{\"name\":\"" : "{\"name\":\"");
 		text_adds(out, field->name);
 		text_adds(out, jsonl_is_reserved(field->name) ? "_\"" : "\"");
-		add_member(out, ",\"kind\":", kind_name(field));
+		add_member(out, ",\"kind\":", value_kind_name(field->kind));
 		if (field->kind <= VALUE_UINT)
 			text_printf(out, ",\"bits\":%u", field->width * 8);
 		if (field->count)
@@ -206,7 +184,7 @@ static void jsonl_open(struct sink *sink, const struct sink_meta *meta)
 	text_adds(out, ",\"argv\":[");
 	for (size_t i = 0; meta->argv && i < meta->argc; i++) {
 		text_adds(out, i ? "," : "");
-		add_string(out, meta->argv[i]);
+		text_add_json_string(out, meta->argv[i]);
 	}
 	text_adds(out, "],\"probes\":[");
 	for (size_t i = 0; i < meta->nprobes; i++) {

@@ -26,13 +26,7 @@ struct writing {
 static void add_string(struct text *out, const char *key, const char *s)
 {
 	text_adds(out, key);
-	if (!s) {
-		text_adds(out, "null");
-		return;
-	}
-	text_addc(out, '"');
-	text_add_json(out, s, strlen(s));
-	text_addc(out, '"');
+	text_add_json_string(out, s);
 }
 
 static void add_number(struct text *out, const char *key, uint64_t v)

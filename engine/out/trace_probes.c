@@ -10,15 +10,10 @@ enum { MAX_PROBES = 4096, MAX_ELEMENTS = 64 };
 
 static bool read_kind(const char *name, enum value_kind *ret)
 {
-	static const char *const names[] = {[VALUE_INT] = "int",
-	        [VALUE_UINT] = "uint",
-	        [VALUE_BOOL] = "bool",
-	        [VALUE_STR] = "text",
-	        [VALUE_BYTES] = "bytes",
-	        [VALUE_SOCKADDR] = "sockaddr"};
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (strcmp(names[i], name) == 0) {
-			*ret = (enum value_kind)i;
+	const char *known;
+	for (unsigned kind = 0; (known = value_kind_name(kind)); kind++)
+		if (strcmp(known, name) == 0) {
+			*ret = (enum value_kind)kind;
 			return true;
 		}
 	return false;

@@ -12,6 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *value_kind_name(unsigned kind)
+{
+	static const char *const names[] = {[VALUE_INT] = "int",
+	        [VALUE_UINT] = "uint",
+	        [VALUE_BOOL] = "bool",
+	        [VALUE_STR] = "text",
+	        [VALUE_BYTES] = "bytes",
+	        [VALUE_SOCKADDR] = "sockaddr"};
+	return kind < sizeof(names) / sizeof(*names) ? names[kind] : NULL;
+}
+
 void probe_schema_fini(struct probe_schema *schema)
 {
 	if (!schema)

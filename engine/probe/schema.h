@@ -19,6 +19,8 @@ enum value_kind {
 	VALUE_BYTES,    /* u32 length, then up to size-4 bytes */
 	VALUE_SOCKADDR, /* u32 length, then up to size-4 bytes of a struct sockaddr */
 };
+/* As a trace in JSON lines calls it: "int", "text"; NULL for none of them. */
+const char *value_kind_name(unsigned kind);
 
 enum { SCHEMA_MAX_FIELDS = 64 };
 
