@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
@@ -60,8 +61,22 @@ def start(*args, **options):
     return process
 
 
+def wait_until(condition, seconds=60):
+    """Looks again and again until it holds. The time is for what hangs: it says nothing about how fast something is."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"it did not happen within {seconds} s")
+        time.sleep(0.02)
+
+
+def whole_lines(path):
+    """The lines of a file that is being written; the last one is there once its end is."""
+    return pathlib.Path(path).read_text(encoding="utf-8").split("\n")[:-1]
+
+
 def records(text):
-    return [json.loads(line) for line in text.splitlines()]
+    return [json.loads(line) for line in text.split("\n") if line]
 
 
 def events(text):

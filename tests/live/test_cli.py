@@ -25,6 +25,14 @@ def caller(count):
     return [sys.executable, "-c", CALLER, str(count)]
 
 
+def gone(pid):
+    """Whether a process has ended, be it that nobody has asked for its status."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").split()[2] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def forever(test):
     process = subprocess.Popen([sys.executable, "-c", FOREVER], stdout=subprocess.PIPE, text=True)
     test.addCleanup(process.stdout.close)
@@ -296,7 +304,7 @@ class Command(Traced):
         tracer = rille.start("-e", GETPPID, "-q", "-o", "/dev/null", "--", sys.executable, "-c", script)
         self.assertEqual(tracer.stdout.readline(), "x\n")
         tracer.send_signal(signal.SIGTERM)
-        tracer.communicate(timeout=20)
+        tracer.communicate(timeout=60)
         self.assertEqual(tracer.returncode, 7)
 
     def test_terminal(self):
@@ -327,7 +335,7 @@ class Command(Traced):
         tracer = rille.start("-e", GETPPID, "-q", "-o", "/dev/stderr", "--", sys.executable, "-c", script)
         self.assertEqual(tracer.stdout.readline(), "x\n")
         tracer.send_signal(signal.SIGHUP)
-        _, err = tracer.communicate(timeout=20)
+        _, err = tracer.communicate(timeout=60)
         self.assertEqual(tracer.returncode, 0)
         self.assertEqual(err.count("syscall:getppid"), 2, err)
 
@@ -343,10 +351,8 @@ class Command(Traced):
         """With the trace the command ends, and the trace's end is no failure."""
         for option in (["-d", "300ms"], ["--limit", "3"]):
             with self.subTest(option=option):
-                began = time.monotonic()
                 done = rille.run("-e", GETPPID, "-q", *option, "--", sys.executable, "-c", FOREVER)
                 self.assertEqual(done.returncode, 0, done.stderr)
-                self.assertLess(time.monotonic() - began, 10)
 
     def test_killed_tracer(self):
         """A tracer that is killed takes the command with it, also before its first instruction."""
@@ -355,13 +361,7 @@ class Command(Traced):
         self.assertEqual(len(children), 1)
         tracer.kill()
         tracer.communicate()
-        for _ in range(100):
-            state = pathlib.Path(f"/proc/{children[0]}/stat")
-            if not state.exists() or state.read_text(encoding="ascii").split()[2] == "Z":
-                break
-            time.sleep(0.05)
-        else:
-            self.fail("the command outlived the tracer")
+        rille.wait_until(lambda: gone(children[0]))
 
 
 class Running(Traced):
@@ -369,13 +369,13 @@ class Running(Traced):
         """-p traces that process alone, says when it ends, and ends with it."""
         process, other = forever(self), forever(self)
         tracer = rille.start("-e", GETPPID, "--format", "jsonl", "-p", process.pid)
-        time.sleep(0.3)
+        first = [tracer.stdout.readline() for _ in range(12)]
         process.kill()
         process.wait()
-        out, err = tracer.communicate(timeout=20)
+        out, err = tracer.communicate(timeout=60)
         self.assertEqual(tracer.returncode, 0, err)
         self.assertIn(f"process {process.pid} has ended", err)
-        pids = {event["pid"] for event in rille.events(out)}
+        pids = {event["pid"] for event in rille.events("".join(first) + out)}
         self.assertEqual(pids, {process.pid})
         self.assertIsNone(other.poll())
         self.assertEqual(rille.records(out)[-1]["reason"], "target exited")
@@ -412,9 +412,10 @@ class Running(Traced):
         forever(self)
         for number in (signal.SIGINT, signal.SIGTERM):
             tracer = rille.start("-e", GETPPID, "--format", "jsonl")
-            time.sleep(0.2)
+            first = "".join(tracer.stdout.readline() for _ in range(12))
             tracer.send_signal(number)
-            out, err = tracer.communicate(timeout=20)
+            out, err = tracer.communicate(timeout=60)
+            out = first + out
             self.assertEqual(tracer.returncode, 0, err)
             end = rille.records(out)[-1]
             self.assertEqual((end["type"], end["reason"]), ("end", "interrupted"))
@@ -424,25 +425,26 @@ class Running(Traced):
 
     def test_second_interrupt(self):
         """A second one ends at once, though a callback does not come back."""
-        forever(self)
-        script = "return { probes = { %s }, on_end = function() while true do end end }" % GETPPID
-        with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
-            file.write(script)
-            file.flush()
-            tracer = rille.start("run", file.name, "-q", "-o", "/dev/null")
+        with tempfile.TemporaryDirectory() as folder:
+            here, script = pathlib.Path(folder, "here"), pathlib.Path(folder, "waits.lua")
+            script.write_text("return { probes = { %s }, on_end = function() io.open('%s', 'w'):close() "
+                              "io.popen('sleep 30'):read('a') end }" % (GETPPID, here))
+            tracer = rille.start("run", script, "--unsafe", "-q")
             tracer.send_signal(signal.SIGINT)
-            time.sleep(0.6)
-            began = time.monotonic()
-            if tracer.poll() is None:  # the bound on a callback's instructions may have ended it already
-                tracer.send_signal(signal.SIGINT)
-            tracer.communicate(timeout=20)
-            self.assertLess(time.monotonic() - began, 2)
+            rille.wait_until(here.exists)
+            time.sleep(0.6)  # what comes together with the first one counts as one
+            tracer.send_signal(signal.SIGINT)
+            tracer.wait(timeout=60)
+            self.assertEqual(tracer.returncode, 128 + signal.SIGINT)
+            self.assertIn("ended at once", tracer.stderr.readline())
+            tracer.stdout.close()
+            tracer.stderr.close()
 
     def test_duration_and_limit(self):
         forever(self)
         began = time.monotonic()
         done = rille.run("-e", GETPPID, "-d", "500ms", "--format", "jsonl")
-        self.assertTrue(0.5 <= time.monotonic() - began < 5)
+        self.assertGreaterEqual(time.monotonic() - began, 0.5)
         self.assertEqual(rille.records(done.stdout)[-1]["reason"], "duration")
         done = rille.run("-e", GETPPID, "--limit", "7", "--format", "jsonl")
         self.assertEqual(len(rille.events(done.stdout)), 7)
@@ -465,7 +467,7 @@ class Running(Traced):
         """A reader that goes away ends the trace in silence."""
         forever(self)
         done = subprocess.run(f"exec 2>&1; {rille.RILLE} -e '{GETPPID}' -q | head -2 | wc -l", shell=True, text=True,
-                              capture_output=True, check=False, timeout=30, executable="/bin/bash")
+                              capture_output=True, check=False, timeout=60, executable="/bin/bash")
         self.assertEqual(done.stdout, "2\n")
 
     def test_full_disk(self):
@@ -484,7 +486,7 @@ class Running(Traced):
         with tempfile.TemporaryDirectory() as folder:
             tracer = rille.start("-e", GETPPID, "-q", "-o", f"jsonl:{folder}/a-%p-%t.jsonl", "-o", f"{folder}/b.txt", "--",
                                  *caller(5))
-            out, _ = tracer.communicate(timeout=30)
+            out, _ = tracer.communicate(timeout=60)
             self.assertEqual(out, "done\n")
             names = sorted(os.listdir(folder))
             self.assertRegex(names[0], rf"^a-{tracer.pid}-\d{{8}}T\d{{6}}\.jsonl$")
@@ -501,19 +503,17 @@ class Running(Traced):
         self.assertTrue(done.stdout.endswith("that is all\n"))
 
     def test_lines_appear_at_once(self):
-        """A rare event is on a pipe within a second, not when a buffer is full."""
+        """A rare event is on a pipe before the next one happens, not when a buffer is full."""
         process = subprocess.Popen([sys.executable, "-c", "import os\nfor _ in range(3):\n    input()\n    os.getppid()"],
                                    stdin=subprocess.PIPE, text=True)
         self.addCleanup(process.wait)
         tracer = rille.start("-e", GETPPID, "-q", "-p", process.pid)
         for _ in range(3):
-            began = time.monotonic()
             process.stdin.write("\n")
             process.stdin.flush()
             self.assertIn("syscall:getppid", tracer.stdout.readline())
-            self.assertLess(time.monotonic() - began, 1)
         process.stdin.close()
-        tracer.communicate(timeout=20)
+        tracer.communicate(timeout=60)
 
     def test_colors(self):
         """Colours on a terminal or when asked for; never in a file."""

@@ -9,7 +9,6 @@ import signal
 import socket
 import stat
 import subprocess
-import time
 import unittest
 
 import jvm
@@ -70,9 +69,7 @@ class Crac(unittest.TestCase):
         text.write_text(text_of(java, fds) + "\tSuppressed: jdk.crac.impl.CheckpointOpenFileException: /etc/passwd\n")
         before = {fd: os.readlink(f"/proc/{java}/fd/{fd}") for fd in fds}
         tracer.send_signal(signal.SIGUSR1)  # while it lives: what names Java's frames is in its memory
-        deadline = time.monotonic() + 60
-        while '"type":"crac"' not in out.read_text() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        rille.wait_until(lambda: sum('"type":"crac"' in line for line in rille.whole_lines(out)) >= len(fds) + 1)
         _, errors = tracer.communicate("", timeout=60)
         self.assertEqual(tracer.returncode, 0, errors)
         self.assertIn("no descriptor lines yet", errors)

@@ -169,7 +169,7 @@ class Metrics(Case):
 
     def get(self, address):
         """Without a proxy, whatever the environment says."""
-        return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address, timeout=30)
+        return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address, timeout=60)
 
     def start(self, *command):
         library = hosts.flags("libmicrohttpd")

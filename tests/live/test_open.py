@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 import unittest
 
 import jvm
@@ -31,14 +30,6 @@ def link_of(record):
     return record["path"]
 
 
-def wait_until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not happen")
-        time.sleep(0.02)
-
-
 class Reports:
     """What open-jsonl wrote: reports, each with its descriptors and its creation points."""
 
@@ -48,7 +39,7 @@ class Reports:
 
     def read(self):
         self.reports, self.open, self.sites, self.records = [], [], [], []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in rille.whole_lines(self.path):
             record = json.loads(line)
             self.records.append(record)
             if record["type"] == "report":
@@ -63,10 +54,8 @@ class Reports:
 
     def whole(self, n):
         """Whether report n has been written: it says how much comes."""
-        text = self.path.read_text(encoding="utf-8")
-        if text.count('"type":"report"') < n or not text.endswith("\n"):
+        if len(self.read().reports) < n:
             return False
-        self.read()
         report = self.reports[n - 1]
         return len(self.open[n - 1]) == report["open"] if "open" in report else len(self.sites[n - 1]) == report["places"]
 
@@ -109,7 +98,7 @@ class OpenTest(unittest.TestCase):
 
     def ask(self, tracer, reports, n=1):
         tracer.send_signal(signal.SIGUSR1)
-        wait_until(lambda: reports.whole(n))
+        rille.wait_until(lambda: reports.whole(n))
         return reports.read()
 
     def end(self, tracer):
@@ -274,7 +263,7 @@ class Growth(OpenTest):
         self.addCleanup(program.wait)
         self.addCleanup(program.kill)
         tracer, reports = self.trace("-p", program.pid, "--every", "50ms")
-        wait_until(lambda: reports.whole(3))
+        rille.wait_until(lambda: reports.whole(3))
         tracer.send_signal(signal.SIGINT)
         self.assertEqual(tracer.wait(60), 0)
         reports.read()
@@ -408,7 +397,7 @@ class Mistakes(OpenTest):
         mine = subprocess.Popen([*nobody, "sleep", "60"])
         self.addCleanup(mine.wait)
         self.addCleanup(mine.kill)
-        wait_until(lambda: pathlib.Path(f"/proc/{mine.pid}/comm").read_text(encoding="utf-8") == "sleep\n")
+        rille.wait_until(lambda: pathlib.Path(f"/proc/{mine.pid}/comm").read_text(encoding="utf-8") == "sleep\n")
         args = [*nobody, copy, "open", "--now", "-p", f"{os.getpid()},{mine.pid}"]
         done = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
         self.assertIn(f"cannot read /proc/{os.getpid()}/fd", done.stdout)
@@ -461,7 +450,7 @@ class Mistakes(OpenTest):
         program = self.shop.compile("opens.c", "-O1")
         for by in ("fd", "site"):
             tracer, reports = self.trace("--by", by, "--", program, stdin=subprocess.PIPE)
-            wait_until(lambda: tracer.stdout.readline().endswith("ready\n"))
+            rille.wait_until(lambda: tracer.stdout.readline().endswith("ready\n"))
             self.ask(tracer, reports, 1)
             self.end(tracer)
             for record in reports.read().records:

@@ -177,7 +177,7 @@ class Recipes(unittest.TestCase):
                                      "--format", "jsonl")
                 made = make(1000)
                 tracer.terminate()
-                events = rille.events(tracer.communicate(timeout=30)[0])
+                events = rille.events(tracer.communicate(timeout=60)[0])
                 target.stdin.close()
             self.assertEqual([event["inode"] for event in events], [inode for inode in made if inode in wanted])
             if events:
