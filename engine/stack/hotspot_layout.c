@@ -200,9 +200,38 @@ static void read_name(struct image *image, uint64_t address, char *name)
 		name[0] = 0;
 }
 
-static bool stride_ok(uint64_t stride, uint64_t member)
+/* One of the exported tables: rows of one size, which end at one whose name is null. libjvm tells the place of each column. */
+struct table {
+	uint64_t next, stride, name_at;
+	uint64_t row; /* where the current one is */
+	int rows;
+};
+
+/* The place of a column, which lies within the row. */
+static uint64_t column(struct image *image, const struct table *t, const char *symbol)
 {
-	return stride >= 8 && stride <= MAX_STRIDE && member <= stride - 8;
+	uint64_t at = exported(image, symbol);
+	if (t->stride < 8 || t->stride > MAX_STRIDE || at > t->stride - 8)
+		image->failed = true;
+	return at;
+}
+
+static struct table table_open(struct image *image, const char *first, const char *stride, const char *name)
+{
+	struct table t = {.next = exported(image, first), .stride = exported(image, stride)};
+	t.name_at = column(image, &t, name);
+	return t;
+}
+
+/* Goes to the next row and returns the address of its name; 0 at the end. */
+static uint64_t next_row(struct image *image, struct table *t)
+{
+	if (image->failed || t->rows++ == MAX_ENTRIES)
+		return 0;
+	t->row = t->next;
+	t->next += t->stride;
+	uint64_t name = memory_u64(image->memory, t->row + t->name_at, &image->failed);
+	return image->failed ? 0 : name;
 }
 
 static void store_offset(struct hs_layout *layout, const struct wanted *wanted, uint64_t value)
@@ -214,28 +243,24 @@ static void store_offset(struct hs_layout *layout, const struct wanted *wanted, 
 
 static void read_types(struct hs_layout *layout, struct image *image)
 {
-	uint64_t entry = exported(image, "gHotSpotVMTypes");
-	uint64_t stride = exported(image, "gHotSpotVMTypeEntryArrayStride");
-	uint64_t name_at = exported(image, "gHotSpotVMTypeEntryTypeNameOffset");
-	uint64_t size_at = exported(image, "gHotSpotVMTypeEntrySizeOffset");
-	if (!stride_ok(stride, name_at) || !stride_ok(stride, size_at))
-		image->failed = true;
-	for (int i = 0; i < MAX_ENTRIES && !image->failed; i++, entry += stride) {
-		char name[NAME_SIZE];
-		uint64_t address = memory_u64(image->memory, entry + name_at, &image->failed);
-		if (!address)
-			break;
+	struct table t = table_open(
+	        image, "gHotSpotVMTypes", "gHotSpotVMTypeEntryArrayStride", "gHotSpotVMTypeEntryTypeNameOffset");
+	uint64_t size_at = column(image, &t, "gHotSpotVMTypeEntrySizeOffset");
+	char name[NAME_SIZE];
+	uint64_t address;
+	while ((address = next_row(image, &t))) {
 		read_name(image, address, name);
 		for (size_t k = 0; k < N(wanted_sizes); k++)
 			if (!strcmp(name, wanted_sizes[k].type))
 				store_offset(layout, &wanted_sizes[k],
-				        memory_u64(image->memory, entry + size_at, &image->failed));
+				        memory_u64(image->memory, t.row + size_at, &image->failed));
 	}
 }
 
-/* One row of the table of fields, which names offsets of members and addresses of statics. */
-struct field_table {
-	uint64_t entry, stride, type_at, name_at, offset_at, address_at;
+/* A row of the table of fields, which has offsets of members and addresses of statics. */
+struct field_row {
+	const char *type, *name;
+	uint64_t offset_at, address_at; /* where in the process */
 };
 
 static bool wants_type(const char *type)
@@ -249,41 +274,31 @@ static bool wants_type(const char *type)
 	return false;
 }
 
-static void take_field(
-        struct hs_layout *layout, struct image *image, const struct field_table *t, const char *type, const char *name)
+static void take_field(struct hs_layout *layout, struct image *image, const struct field_row *row)
 {
 	for (size_t k = 0; k < N(wanted_fields); k++)
-		if (!strcmp(type, wanted_fields[k].type) && !strcmp(name, wanted_fields[k].field))
-			store_offset(layout, &wanted_fields[k],
-			        memory_u64(image->memory, t->entry + t->offset_at, &image->failed));
+		if (!strcmp(row->type, wanted_fields[k].type) && !strcmp(row->name, wanted_fields[k].field))
+			store_offset(
+			        layout, &wanted_fields[k], memory_u64(image->memory, row->offset_at, &image->failed));
 	for (size_t k = 0; k < N(wanted_statics); k++)
-		if (!strcmp(type, wanted_statics[k].type) && !strcmp(name, wanted_statics[k].field))
+		if (!strcmp(row->type, wanted_statics[k].type) && !strcmp(row->name, wanted_statics[k].field))
 			*(uint64_t *)((char *)layout + wanted_statics[k].place) =
-			        memory_u64(image->memory, t->entry + t->address_at, &image->failed);
+			        memory_u64(image->memory, row->address_at, &image->failed);
 }
 
 /* Fields of one type follow each other and share the pointer to its name, so most rows need one comparison. */
 static void read_fields(struct hs_layout *layout, struct image *image)
 {
-	struct field_table t = {
-	        .entry = exported(image, "gHotSpotVMStructs"),
-	        .stride = exported(image, "gHotSpotVMStructEntryArrayStride"),
-	        .type_at = exported(image, "gHotSpotVMStructEntryTypeNameOffset"),
-	        .name_at = exported(image, "gHotSpotVMStructEntryFieldNameOffset"),
-	        .offset_at = exported(image, "gHotSpotVMStructEntryOffsetOffset"),
-	        .address_at = exported(image, "gHotSpotVMStructEntryAddressOffset"),
-	};
+	struct table t = table_open(
+	        image, "gHotSpotVMStructs", "gHotSpotVMStructEntryArrayStride", "gHotSpotVMStructEntryTypeNameOffset");
+	uint64_t name_at = column(image, &t, "gHotSpotVMStructEntryFieldNameOffset");
+	uint64_t offset_at = column(image, &t, "gHotSpotVMStructEntryOffsetOffset");
+	uint64_t address_at = column(image, &t, "gHotSpotVMStructEntryAddressOffset");
 	char type[NAME_SIZE] = "", name[NAME_SIZE];
-	uint64_t known = 0;
+	uint64_t address, known = 0;
 	bool wanted = false;
 
-	if (!stride_ok(t.stride, t.type_at) || !stride_ok(t.stride, t.name_at) || !stride_ok(t.stride, t.offset_at) ||
-	        !stride_ok(t.stride, t.address_at))
-		image->failed = true;
-	for (int i = 0; i < MAX_ENTRIES && !image->failed; i++, t.entry += t.stride) {
-		uint64_t address = memory_u64(image->memory, t.entry + t.type_at, &image->failed);
-		if (!address)
-			break;
+	while ((address = next_row(image, &t))) {
 		if (address != known) {
 			read_name(image, address, type);
 			wanted = wants_type(type);
@@ -291,29 +306,24 @@ static void read_fields(struct hs_layout *layout, struct image *image)
 		}
 		if (!wanted)
 			continue;
-		read_name(image, memory_u64(image->memory, t.entry + t.name_at, &image->failed), name);
-		take_field(layout, image, &t, type, name);
+		read_name(image, memory_u64(image->memory, t.row + name_at, &image->failed), name);
+		take_field(layout, image, &(struct field_row){type, name, t.row + offset_at, t.row + address_at});
 	}
 }
 
 static void read_constants(struct hs_layout *layout, struct image *image)
 {
-	uint64_t entry = exported(image, "gHotSpotVMIntConstants");
-	uint64_t stride = exported(image, "gHotSpotVMIntConstantEntryArrayStride");
-	uint64_t name_at = exported(image, "gHotSpotVMIntConstantEntryNameOffset");
-	uint64_t value_at = exported(image, "gHotSpotVMIntConstantEntryValueOffset");
-	if (!stride_ok(stride, name_at) || !stride_ok(stride, value_at))
-		image->failed = true;
-	for (int i = 0; i < MAX_ENTRIES && !image->failed; i++, entry += stride) {
-		char name[NAME_SIZE];
-		uint64_t address = memory_u64(image->memory, entry + name_at, &image->failed);
-		if (!address)
-			break;
+	struct table t = table_open(image, "gHotSpotVMIntConstants", "gHotSpotVMIntConstantEntryArrayStride",
+	        "gHotSpotVMIntConstantEntryNameOffset");
+	uint64_t value_at = column(image, &t, "gHotSpotVMIntConstantEntryValueOffset");
+	char name[NAME_SIZE];
+	uint64_t address;
+	while ((address = next_row(image, &t))) {
 		read_name(image, address, name);
-		if (strcmp(name, "frame::entry_frame_call_wrapper_offset"))
+		if (strcmp(name, "frame::entry_frame_call_wrapper_offset") != 0)
 			continue;
-		layout->call_wrapper_slot = (int32_t)memory_u32(image->memory, entry + value_at, &image->failed);
-		break;
+		layout->call_wrapper_slot = (int32_t)memory_u32(image->memory, t.row + value_at, &image->failed);
+		return;
 	}
 }
 
