@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	PAGE = 4096,
@@ -35,7 +34,8 @@ struct memory {
 	uint64_t sp, len, stack_end, holes;
 	uint64_t event; /* pages read in another one are stale */
 	unsigned pages_left;
-	uint64_t spent; /* ns that reads took: only those, as our own work on files is no fault of the process */
+	uint64_t
+	        spent; /* ns for which reads kept us waiting: our own work, and a busy machine, are no fault of the process */
 	struct remote *remote;
 	memory_read_fn reader;
 	void *reader_user;
@@ -110,13 +110,6 @@ static bool valid_range(uint64_t address, size_t len)
 	return address >= LOWEST && address < HIGHEST && len <= HIGHEST - address;
 }
 
-static uint64_t now_nsecs(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* Takes `pages` off the event's budget. */
 static bool afford(struct memory *memory, size_t pages)
 {
@@ -132,12 +125,8 @@ static int read_process(struct memory *memory, const struct memory_part *parts, 
 {
 	if (!memory->alive)
 		return -EFAULT;
-	if (!memory->reader) {
-		uint64_t began = now_nsecs();
-		int r = remote_read(memory->remote, memory->pid, parts, n);
-		memory->spent += now_nsecs() - began;
-		return r;
-	}
+	if (!memory->reader)
+		return remote_read(memory->remote, memory->pid, parts, n, &memory->spent);
 	for (size_t i = 0; i < n; i++)
 		if (memory->reader(memory->reader_user, memory->pid, parts[i].address, parts[i].buffer, parts[i].len) !=
 		        (ssize_t)parts[i].len)

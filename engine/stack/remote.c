@@ -5,7 +5,10 @@
  * So: /proc/PID/pagemap tells whether a page is there. What is there is read at once, and remembered for a second. What
  * is not (never touched, swapped, in a file, or a trap) is read by a helper thread that we wait for, briefly. If it
  * does not come back the process is not read again, and the thread is left to its fate: it owns all that it touches,
- * and it ends with the target, or with us. */
+ * and it ends with the target, or with us.
+ *
+ * Briefly is meant of the target. On a machine that is busy the helper may not have had a processor, for which the target
+ * is not to blame: a helper that is not asleep is waited for longer, and a read in which it did not go to sleep took no time. */
 #include "engine/stack/remote.h"
 
 #include <errno.h>
@@ -15,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +28,7 @@ enum {
 	MAX_PARTS = 1024,
 	MAX_BYTES = 64 << 10,
 	WAIT_NSECS = 50000000,
+	BUSY_WAITS = 40, /* so many, for a helper that the scheduler keeps waiting */
 	KNOWN_PAGES = 2048,
 	KNOWN_SECONDS = 1,
 	PAGEMAPS = 8,
@@ -37,6 +42,7 @@ static const uint64_t PAGE_PRESENT = 1ULL << 63;
  * nothing of ours runs any more when we have been closed. */
 struct helper {
 	pthread_t thread;
+	pid_t tid; /* 0 = it has not run yet */
 	pthread_mutex_t lock;
 	pthread_cond_t wake, done;
 	bool wanted, quit, alone; /* alone: nobody waits any more */
@@ -44,7 +50,8 @@ struct helper {
 	size_t nparts, nbytes;
 	struct iovec there[MAX_PARTS];
 	ssize_t result;
-	int error; /* errno, if result is -1 */
+	int error;       /* errno, if result is -1 */
+	uint64_t waited; /* ns; 0 if it was not put to sleep */
 	uint8_t bytes[MAX_BYTES];
 };
 
@@ -83,22 +90,44 @@ static void helper_free(struct helper *helper)
 	free(helper);
 }
 
+static uint64_t now_nsecs(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NSECS + (uint64_t)now.tv_nsec;
+}
+
+/* How often this thread has gone to sleep. */
+static long sleeps(void)
+{
+	struct rusage usage;
+	return getrusage(RUSAGE_THREAD, &usage) < 0 ? -1 : usage.ru_nvcsw;
+}
+
+/* With the lock released. */
+static void helper_read(struct helper *helper)
+{
+	struct iovec here = {.iov_base = helper->bytes, .iov_len = helper->nbytes};
+	long before = sleeps();
+	uint64_t began = now_nsecs();
+	helper->result = process_vm_readv(helper->pid, &here, 1, helper->there, helper->nparts, 0);
+	helper->error = helper->result < 0 ? errno : 0;
+	helper->waited = before < 0 || sleeps() != before ? now_nsecs() - began : 0;
+}
+
 static void *helper_run(void *arg)
 {
 	struct helper *helper = arg;
 	pthread_mutex_lock(&helper->lock);
+	helper->tid = gettid();
 	for (;;) {
 		while (!helper->wanted && !helper->quit)
 			pthread_cond_wait(&helper->wake, &helper->lock);
 		if (helper->quit)
 			break;
-		struct iovec here = {.iov_base = helper->bytes, .iov_len = helper->nbytes};
 		pthread_mutex_unlock(&helper->lock);
-		ssize_t n = process_vm_readv(helper->pid, &here, 1, helper->there, helper->nparts, 0);
-		int error = n < 0 ? errno : 0;
+		helper_read(helper);
 		pthread_mutex_lock(&helper->lock);
-		helper->result = n;
-		helper->error = error;
 		helper->wanted = false;
 		if (helper->alone)
 			break;
@@ -197,12 +226,41 @@ static int judge(struct remote *remote, pid_t pid, bool whole, int error)
 	return whole ? 0 : -EFAULT;
 }
 
+/* Whether a thread of ours has still to be given a processor, rather than being kept by the target. */
+static bool is_runnable(pid_t tid)
+{
+	char path[64], text[256];
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return false;
+	text[n] = 0;
+	const char *name_end = strrchr(text, ')'); /* the state stands behind it */
+	return name_end && !strncmp(name_end, ") R", 3);
+}
+
+/* With the lock held; it is not while the thread is looked at. */
+static bool is_kept_waiting(struct helper *helper)
+{
+	pid_t tid = helper->tid;
+	pthread_mutex_unlock(&helper->lock);
+	bool runnable = !tid || is_runnable(tid);
+	pthread_mutex_lock(&helper->lock);
+	return !runnable;
+}
+
 static int wait_for(struct remote *remote, struct helper *helper)
 {
-	struct timespec until = later(WAIT_NSECS);
-	int r = 0;
-	while (helper->wanted && !r)
-		r = pthread_cond_timedwait(&helper->done, &helper->lock, &until);
+	int waits = 0;
+	do {
+		struct timespec until = later(WAIT_NSECS);
+		int r = 0;
+		while (helper->wanted && !r)
+			r = pthread_cond_timedwait(&helper->done, &helper->lock, &until);
+	} while (helper->wanted && ++waits < BUSY_WAITS && !is_kept_waiting(helper));
 	if (!helper->wanted)
 		return judge(remote, helper->pid, helper->result == (ssize_t)helper->nbytes, helper->error);
 	helper->alone = true;
@@ -213,7 +271,8 @@ static int wait_for(struct remote *remote, struct helper *helper)
 	return -ETIMEDOUT;
 }
 
-static int read_by_helper(struct remote *remote, pid_t pid, const struct memory_part *parts, size_t n, size_t bytes)
+static int read_by_helper(
+        struct remote *remote, pid_t pid, const struct memory_part *parts, size_t n, size_t bytes, uint64_t *waited)
 {
 	if (!remote->helper && remote->nstuck < MAX_STUCK)
 		remote->helper = helper_new();
@@ -231,6 +290,7 @@ static int read_by_helper(struct remote *remote, pid_t pid, const struct memory_
 	int r = wait_for(remote, helper);
 	for (size_t i = 0, at = 0; !r && i < n; at += parts[i++].len)
 		memcpy(parts[i].buffer, helper->bytes + at, parts[i].len);
+	*waited += r == -ETIMEDOUT ? WAIT_NSECS : helper->waited;
 	pthread_mutex_unlock(&helper->lock);
 	return r;
 }
@@ -297,7 +357,7 @@ static bool all_present(struct remote *remote, pid_t pid, const struct memory_pa
 	return true;
 }
 
-int remote_read(struct remote *remote, pid_t pid, const struct memory_part *parts, size_t n)
+int remote_read(struct remote *remote, pid_t pid, const struct memory_part *parts, size_t n, uint64_t *waited)
 {
 	size_t bytes = 0;
 	if (n > MAX_PARTS)
@@ -311,7 +371,7 @@ int remote_read(struct remote *remote, pid_t pid, const struct memory_part *part
 		return -ETIMEDOUT;
 	if (all_present(remote, pid, parts, n))
 		return read_directly(remote, pid, parts, n, bytes);
-	return read_by_helper(remote, pid, parts, n, bytes);
+	return read_by_helper(remote, pid, parts, n, bytes, waited);
 }
 
 pid_t remote_denied(const struct remote *remote)

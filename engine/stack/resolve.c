@@ -120,6 +120,18 @@ static void tell_denied(struct resolver *resolver)
 	        (int)pid);
 }
 
+/* The search for runtimes has a budget of its own. */
+static void begin_search(struct resolver *resolver, pid_t reader, bool readable)
+{
+	memory_begin(resolver->memory, reader, readable, NULL, 0, 0, 0);
+}
+
+static void begin_walk(struct resolver *resolver, pid_t reader, bool readable, const struct rille_ustack *ustack)
+{
+	memory_begin(resolver->memory, reader, readable, ustack + 1, ustack->regs[REG_SP], ustack->got, ustack->end);
+	memory_set_holes(resolver->memory, ustack->holes);
+}
+
 void resolve_user(struct resolver *resolver, const struct rille_record *record, const struct rille_ustack *ustack,
         size_t bytes, uint32_t depth, struct stack *ret)
 {
@@ -131,11 +143,9 @@ void resolve_user(struct resolver *resolver, const struct rille_record *record, 
 		return;
 	}
 	pid_t readable = readable_task(process, record), reader = readable ? readable : (pid_t)record->pid;
-	uint64_t sp = ustack->regs[REG_SP];
-	memory_begin(resolver->memory, reader, readable, NULL, 0, 0, 0); /* the search has a budget of its own */
+	begin_search(resolver, reader, readable);
 	struct runtimes *runtimes = runtimes_of(process, resolver->memory, resolver->names, record->nsecs);
-	memory_begin(resolver->memory, reader, readable, ustack + 1, sp, ustack->got, ustack->end);
-	memory_set_holes(resolver->memory, ustack->holes);
+	begin_walk(resolver, reader, readable, ustack);
 	struct unwind unwind = {
 	        .walk = {.process = process,
 	                .memory = resolver->memory,
@@ -146,13 +156,20 @@ void resolve_user(struct resolver *resolver, const struct rille_record *record, 
 	                .depth = depth && depth < MAX_DEPTH ? depth : MAX_DEPTH,
 	                .signatures = resolver->options.signatures},
 	        .runtimes = runtimes,
-	        .copy_start = sp,
-	        .copy_end = sp + ustack->got,
+	        .copy_start = ustack->regs[REG_SP],
+	        .copy_end = ustack->regs[REG_SP] + ustack->got,
 	        .stamp = ++resolver->events,
 	        .lines = resolver->options.lines,
 	        .debug_root = resolver->options.debug_root,
 	};
 	walk(&unwind, ustack);
+	if (unwind.generated && runtimes && readable) {
+		begin_search(resolver, reader, readable);
+		bool ready = runtimes_ask_again(runtimes, process, resolver->memory, resolver->names, record->nsecs);
+		begin_walk(resolver, reader, readable, ustack);
+		if (ready)
+			walk(&unwind, ustack);
+	}
 	if (!ustack->anchor[0] && runtimes && resolver->options.anchor_map >= 0)
 		runtimes_sync_threads(runtimes, resolver->memory, record->nsecs, resolver->options.anchor_map);
 	tell_denied(resolver);
@@ -166,7 +183,7 @@ void resolver_prepare(struct resolver *resolver, pid_t pid)
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	uint64_t nsecs = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	memory_begin(resolver->memory, pid, true, NULL, 0, 0, 0);
+	begin_search(resolver, pid, true);
 	struct runtimes *runtimes = runtimes_of(process, resolver->memory, resolver->names, nsecs);
 	if (runtimes && resolver->options.anchor_map >= 0)
 		runtimes_sync_threads(runtimes, resolver->memory, nsecs, resolver->options.anchor_map);

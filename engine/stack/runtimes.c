@@ -1,11 +1,13 @@
 /* A runtime is looked for once, and again whenever the process has mapped something since: a JVM is loaded by its
- * launcher after the first events. One that is there but not ready is asked again, at growing intervals. */
+ * launcher after the first events. One that is there but not ready is asked again, at growing intervals, and at once when a stack
+ * has generated code that nobody claims: its tables are complete before its first code runs. Those that stay incomplete are not
+ * worth a search for each event, so this has a limit. */
 #include "engine/stack/runtimes.h"
 
 #include <bpf/bpf.h>
 #include <stdlib.h>
 
-enum { RETRY_FIRST = 5000000, RETRY_LAST = 1000000000, THREADS_AGAIN = 20000000 };
+enum { RETRY_FIRST = 5000000, RETRY_LAST = 1000000000, THREADS_AGAIN = 20000000, MAX_ASKED = 64 };
 
 static const struct runtime *const known[] = {&runtime_hotspot, &runtime_v8, &runtime_jitdump, &runtime_perfmap};
 enum { KNOWN = sizeof(known) / sizeof(*known) };
@@ -16,6 +18,7 @@ struct runtimes {
 		bool tried, retry;
 		uint32_t generation; /* of the mappings, when it was looked for */
 		uint64_t retry_at, delay;
+		unsigned asked; /* out of turn */
 	} slots[KNOWN];
 	uint64_t threads_synced;
 };
@@ -31,6 +34,19 @@ static bool due(const struct runtimes *runtimes, size_t i, uint32_t generation, 
 	return runtimes->slots[i].generation != generation;
 }
 
+static void look(struct runtimes *runtimes, size_t i, struct process *process, struct memory *memory,
+        struct intern *names, uint64_t nsecs)
+{
+	bool retry = false;
+	uint64_t delay = runtimes->slots[i].delay ? runtimes->slots[i].delay * 2 : RETRY_FIRST;
+	runtimes->slots[i].state = known[i]->attach(process, memory, names, &retry);
+	runtimes->slots[i].tried = true;
+	runtimes->slots[i].retry = retry;
+	runtimes->slots[i].generation = process_generation(process);
+	runtimes->slots[i].delay = retry && delay < RETRY_LAST ? delay : 0;
+	runtimes->slots[i].retry_at = nsecs + (delay < RETRY_LAST ? delay : RETRY_LAST);
+}
+
 struct runtimes *runtimes_of(struct process *process, struct memory *memory, struct intern *names, uint64_t nsecs)
 {
 	void **place = process_runtime(process);
@@ -38,19 +54,24 @@ struct runtimes *runtimes_of(struct process *process, struct memory *memory, str
 		*place = calloc(1, sizeof(struct runtimes));
 	struct runtimes *runtimes = *place;
 	uint32_t generation = process_generation(process);
-	for (size_t i = 0; runtimes && i < KNOWN; i++) {
-		if (!due(runtimes, i, generation, nsecs))
-			continue;
-		bool retry = false;
-		uint64_t delay = runtimes->slots[i].delay ? runtimes->slots[i].delay * 2 : RETRY_FIRST;
-		runtimes->slots[i].state = known[i]->attach(process, memory, names, &retry);
-		runtimes->slots[i].tried = true;
-		runtimes->slots[i].retry = retry;
-		runtimes->slots[i].generation = generation;
-		runtimes->slots[i].delay = retry && delay < RETRY_LAST ? delay : 0;
-		runtimes->slots[i].retry_at = nsecs + (delay < RETRY_LAST ? delay : RETRY_LAST);
-	}
+	for (size_t i = 0; runtimes && i < KNOWN; i++)
+		if (due(runtimes, i, generation, nsecs))
+			look(runtimes, i, process, memory, names, nsecs);
 	return runtimes;
+}
+
+bool runtimes_ask_again(
+        struct runtimes *runtimes, struct process *process, struct memory *memory, struct intern *names, uint64_t nsecs)
+{
+	bool ready = false;
+	for (size_t i = 0; i < KNOWN; i++) {
+		if (runtimes->slots[i].state || !runtimes->slots[i].retry || runtimes->slots[i].asked == MAX_ASKED)
+			continue;
+		runtimes->slots[i].asked++;
+		look(runtimes, i, process, memory, names, nsecs);
+		ready |= runtimes->slots[i].state != NULL;
+	}
+	return ready;
 }
 
 void runtimes_free(struct runtimes *runtimes)

@@ -8,6 +8,10 @@ struct runtimes;
 
 /* Those of a process, looked for when it is first asked and again when that may help. NULL: out of memory. */
 struct runtimes *runtimes_of(struct process *process, struct memory *memory, struct intern *names, uint64_t nsecs);
+/* Asks those anew that were there but not ready, whatever their interval: a stack has code that may be theirs. Whether one is
+ * ready now. */
+bool runtimes_ask_again(struct runtimes *runtimes, struct process *process, struct memory *memory, struct intern *names,
+        uint64_t nsecs);
 void runtimes_free(struct runtimes *runtimes);
 /* RUNTIME_NOT_MINE: none claims the program counter. */
 enum runtime_result runtimes_step(

@@ -356,6 +356,7 @@ static bool step(struct unwind *unwind)
 	}
 	if (module)
 		return step_module(unwind, mapping, module);
+	unwind->generated = true;
 	if (mapping)
 		return step_without_module(unwind, mapping);
 	/* The first address is shown whatever it is. */
@@ -383,7 +384,7 @@ void unwind_stack(struct unwind *unwind)
 	unwind->previous_sp = unwind->walk.regs.r[REG_SP];
 	unwind->how = HOW_CFI;
 	unwind->equal_sps = 0;
-	unwind->live = unwind->jumped = false;
+	unwind->live = unwind->jumped = unwind->generated = false;
 	for (unsigned steps = 0; steps < MAX_STEPS; steps++) {
 		uint64_t sp = unwind->walk.regs.r[REG_SP];
 		bool copied = sp >= unwind->copy_start && sp < unwind->copy_end;

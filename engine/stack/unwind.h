@@ -18,6 +18,7 @@ struct unwind {
 	bool jumped;        /* the stack pointer may go anywhere, once */
 	bool live;          /* what was found last was read from the stack as it is now */
 	enum frame_how how; /* of the next frame */
+	bool generated;     /* there was code that is in no file, and that no runtime claimed */
 };
 
 /* Fills walk.stack: frames, end and site. */
