@@ -23,7 +23,7 @@ struct open_crac {
 	struct entry *orders[ORDERS];
 	size_t n;
 	const struct sockets *sockets;
-	struct socket_owners owners; /* of sockets that are in the text, but not open here */
+	struct owners owners; /* of sockets that are in the text, but not open here */
 };
 
 const char *crac_verdict_name(enum crac_verdict verdict)
@@ -112,7 +112,7 @@ static bool find_owners(struct open_crac *crac, const struct crac_list *list)
 	for (size_t i = 0; i < list->n; i++) {
 		const struct crac_item *said = &list->items[i];
 		if (said->kind == CRAC_SOCKET && said->inode && !find_inode(crac, said->inode) &&
-		        owners_want(&crac->owners, said->inode) < 0)
+		        owners_want(&crac->owners, said->inode, 0) < 0)
 			return false;
 	}
 	owners_sort(&crac->owners);
@@ -120,9 +120,9 @@ static bool find_owners(struct open_crac *crac, const struct crac_list *list)
 	return true;
 }
 
-const struct socket_owner *open_crac_owner(const struct open_crac *crac, const struct crac_item *said)
+const struct owner *open_crac_owner(const struct open_crac *crac, const struct crac_item *said)
 {
-	const struct socket_owner *owner = said->inode ? owners_find(&crac->owners, said->inode) : NULL;
+	const struct owner *owner = said->inode ? owners_find(&crac->owners, said->inode, 0) : NULL;
 	return owner && owner->pid ? owner : NULL;
 }
 

@@ -26,7 +26,7 @@ struct open_crac *open_crac_new(
 void open_crac_free(struct open_crac *crac);
 struct crac_answer open_crac_find(const struct open_crac *crac, const struct crac_item *said);
 /* Whose a socket is that none of these processes has; NULL: nobody's of this machine. */
-const struct socket_owner *open_crac_owner(const struct open_crac *crac, const struct crac_item *said);
+const struct owner *open_crac_owner(const struct open_crac *crac, const struct crac_item *said);
 /* The first descriptor is that of `said`; this is the other end of a java.nio Pipe. NULL = none. */
 const struct open_item *open_crac_other_end(const struct open_crac *crac, const struct crac_item *said);
 

@@ -182,6 +182,16 @@ static void add_peer(struct writing *w, const struct open_item *item)
 	text_addc(w->out, '}');
 }
 
+static void add_pipe(struct writing *w, const struct open_item *item)
+{
+	static const char *const ends[] = {NULL, "read", "write", "both"};
+	const char *end = ends[item->descriptor.ends & 3];
+	if (end)
+		add_string(w->out, ",\"end\":", end);
+	if (item->owner)
+		add_peer(w, item);
+}
+
 static void add_socket(struct writing *w, const struct open_item *item)
 {
 	const struct socket_info *socket = item->socket;
@@ -298,6 +308,8 @@ static void add_item(struct writing *w, const struct open_item *item)
 		add_number(w->out, ",\"inode\":", item->descriptor.inode);
 	if (item->path)
 		add_string(w->out, ",\"path\":", item->path);
+	if (item->descriptor.kind == DESCRIPTOR_PIPE)
+		add_pipe(w, item);
 	if (item->socket)
 		add_socket(w, item);
 	else if (item->slot && item->descriptor.kind == DESCRIPTOR_SOCKET)
@@ -326,7 +338,7 @@ static void add_item(struct writing *w, const struct open_item *item)
 static void add_said(
         struct writing *w, const struct open_crac *crac, const struct crac_item *said, enum crac_verdict verdict)
 {
-	const struct socket_owner *owner = open_crac_owner(crac, said);
+	const struct owner *owner = open_crac_owner(crac, said);
 	text_printf(w->out, "{\"type\":\"crac\",\"report\":%u", w->report->number);
 	add_number(w->out, ",\"line\":", said->line);
 	add_string(w->out, ",\"verdict\":", crac_verdict_name(verdict));

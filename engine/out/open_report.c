@@ -284,19 +284,37 @@ static void add_items(struct open_report *report, struct open_table *table, cons
 	}
 }
 
-/* --- sockets --- */
+/* --- other ends --- */
 
-static void find_sockets(struct open_report *report)
+static void find_socket(struct open_report *report, struct open_item *item)
+{
+	item->socket = sockets_find(&report->sockets, item->descriptor.inode);
+	if (item->socket)
+		item->peer = sockets_peer(&report->sockets, item->socket);
+}
+
+/* One that was opened anew for both, through /proc, is at neither end. */
+static void find_pipe_end(struct open_item *item)
+{
+	if (item->descriptor.ends == DESCRIPTOR_READS)
+		item->peer_end = DESCRIPTOR_WRITES;
+	else if (item->descriptor.ends == DESCRIPTOR_WRITES)
+		item->peer_end = DESCRIPTOR_READS;
+	if (item->peer_end)
+		item->peer = item->descriptor.inode;
+}
+
+static void find_peers(struct open_report *report)
 {
 	for (size_t i = 0; i < report->nitems; i++) {
 		struct open_item *item = &report->items[i];
-		if (item->descriptor.kind != DESCRIPTOR_SOCKET || item->listed->ended)
+		if (item->listed->ended)
 			continue;
-		item->socket = sockets_find(&report->sockets, item->descriptor.inode);
-		if (!item->socket)
-			continue;
-		item->peer = sockets_peer(&report->sockets, item->socket);
-		if (item->peer && owners_want(&report->owners, item->peer) < 0)
+		if (item->descriptor.kind == DESCRIPTOR_SOCKET)
+			find_socket(report, item);
+		else if (item->descriptor.kind == DESCRIPTOR_PIPE)
+			find_pipe_end(item);
+		if (item->peer && owners_want(&report->owners, item->peer, item->peer_end) < 0)
 			report->failed = true;
 	}
 	owners_sort(&report->owners);
@@ -310,18 +328,17 @@ static void find_owners(struct open_report *report)
 		const struct descriptors *list = &report->listed[i].list;
 		if (report->listed[i].ended)
 			continue;
-		for (size_t d = 0; d < list->n; d++)
-			if (list->list[d].kind == DESCRIPTOR_SOCKET)
-				owners_offer(
-				        &report->owners, list->list[d].inode, list->pid, list->list[d].fd, list->comm);
+		owners_offer(&report->owners, list);
 		if (known && !report->listed[i].err.code)
 			known[nknown++] = list->pid; /* in order: open_report_look() sorted them */
 	}
 	owners_search(&report->owners, known, nknown);
 	free(known);
-	for (size_t i = 0; i < report->nitems; i++)
-		if (report->items[i].peer)
-			report->items[i].owner = owners_find(&report->owners, report->items[i].peer);
+	for (size_t i = 0; i < report->nitems; i++) {
+		struct open_item *item = &report->items[i];
+		if (item->peer)
+			item->owner = owners_find(&report->owners, item->peer, item->peer_end);
+	}
 }
 
 /* --- order --- */
@@ -390,7 +407,7 @@ void open_report_join(struct open_report *report, struct open_table *table, cons
 		if (table->ended[i].process->target || !what->by_site) /* what has ended does not grow */
 			list_ended(report, &table->ended[i]);
 	add_items(report, table, what, traced);
-	find_sockets(report);
+	find_peers(report);
 	find_owners(report);
 	put_in_order(report);
 	for (size_t i = 0; i < report->nitems; i++)

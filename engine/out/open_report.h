@@ -5,6 +5,7 @@
 #include "engine/out/open_table.h"
 #include "engine/out/sink.h"
 #include "engine/proc/descriptors.h"
+#include "engine/proc/owners.h"
 #include "engine/proc/sockets.h"
 
 /* A process's descriptors. */
@@ -34,7 +35,8 @@ struct open_item {
 	enum open_origin origin;
 	const struct socket_info *socket; /* NULL: none, or not found */
 	uint64_t peer;                    /* inode of the other end, 0 = none on this machine */
-	const struct socket_owner *owner; /* of the other end; NULL = not found */
+	uint8_t peer_end;                 /* of a pipe: which end that is, as in struct owner */
+	const struct owner *owner;        /* of the other end; NULL = not found */
 	int group;                        /* the lowest descriptor of those that are shown together */
 };
 
@@ -59,7 +61,7 @@ struct open_report {
 	struct open_place *places;
 	size_t nplaces, places_cap;
 	struct sockets sockets;
-	struct socket_owners owners;
+	struct owners owners;
 	char *changed;                /* texts of links that were read again, one behind the other */
 	uint64_t lost;                /* events */
 	uint64_t ended_dropped;       /* processes that ended and were too many to keep */

@@ -73,6 +73,13 @@ static void add_family(struct text *out, unsigned family, unsigned type)
 		text_printf(out, " %s", socket_type_name(type));
 }
 
+static void add_owner(struct writing *w, const struct owner *owner)
+{
+	text_printf(w->out, "fd %d of ", owner->fd);
+	add_clean(w->out, owner->comm);
+	text_printf(w->out, " %d", (int)owner->pid);
+}
+
 static void add_peer(struct writing *w, const struct open_item *item)
 {
 	if (!item->peer)
@@ -80,9 +87,18 @@ static void add_peer(struct writing *w, const struct open_item *item)
 	text_printf(w->out, " %speer%s socket:[%" PRIu64 "]", w->palette->label, w->palette->reset, item->peer);
 	if (!item->owner)
 		return;
-	text_printf(w->out, " = fd %d of ", item->owner->fd);
-	add_clean(w->out, item->owner->comm);
-	text_printf(w->out, " %d", (int)item->owner->pid);
+	text_adds(w->out, " = ");
+	add_owner(w, item->owner);
+}
+
+static void add_pipe(struct writing *w, const struct open_item *item)
+{
+	static const char *const ends[] = {"", " read end", " write end", " both ends"};
+	text_adds(w->out, ends[item->descriptor.ends & 3]);
+	if (!item->owner)
+		return;
+	text_printf(w->out, " %speer%s ", w->palette->label, w->palette->reset);
+	add_owner(w, item->owner);
 }
 
 static void add_socket(struct writing *w, const struct open_item *item)
@@ -146,6 +162,8 @@ static void add_what(struct writing *w, const struct open_item *item)
 		else
 			text_adds(w->out, descriptor_kind_name(descriptor->kind));
 	}
+	if (descriptor->kind == DESCRIPTOR_PIPE)
+		add_pipe(w, item);
 	if (item->socket)
 		add_socket(w, item);
 	else if (item->slot && descriptor->kind == DESCRIPTOR_SOCKET)
@@ -428,7 +446,7 @@ static void add_said(struct writing *w, const struct crac_item *said)
 
 static void add_gone(struct writing *w, const struct open_crac *crac, const struct crac_item *said)
 {
-	const struct socket_owner *owner = open_crac_owner(crac, said);
+	const struct owner *owner = open_crac_owner(crac, said);
 	text_printf(w->out, "  %snot open%s: ", w->palette->warn, w->palette->reset);
 	if (owner) {
 		text_printf(w->out, "it is fd %d of ", owner->fd);

@@ -4,7 +4,7 @@
  * alone does not tell a directory or a device from a file, so those are asked with statx(2) through the link, which
  * walks no path. AT_STATX_DONT_SYNC: a network file system whose server is gone must not keep us.
  *
- * One readlink() a descriptor, and one statx() for what has a path: 100,000 take some tenths of a second. What costs
+ * One readlink() a descriptor, and one stat for pipes and what has a path: 100,000 take some tenths of a second. What costs
  * more (fdinfo) is asked for single descriptors only. Paths are the target's choice: any bytes but NUL, kept as they
  * are. The list is bounded, since a process may be allowed a billion descriptors. */
 #include "engine/proc/descriptors.h"
@@ -111,6 +111,16 @@ static enum descriptor_kind kind_of_mode(unsigned mode)
 	}
 }
 
+/* The link's own mode says what the descriptor is open for. */
+static uint8_t ends_of(int folder, const char *name)
+{
+	struct stat st;
+	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return (uint8_t)((st.st_mode & S_IRUSR ? DESCRIPTOR_READS : 0) |
+	                 (st.st_mode & S_IWUSR ? DESCRIPTOR_WRITES : 0));
+}
+
 /* `name` is the number as /proc writes it. False: no longer there. */
 static bool look_at(int folder, const char *name, char *link, size_t room, struct descriptor *ret)
 {
@@ -123,6 +133,8 @@ static bool look_at(int folder, const char *name, char *link, size_t room, struc
 	}
 	link[len] = 0;
 	ret->kind = (uint8_t)descriptor_classify(link, &ret->inode);
+	if (ret->kind == DESCRIPTOR_PIPE)
+		ret->ends = ends_of(folder, name);
 	if (*link != '/' || statx(folder, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE | STATX_INO, &st) < 0)
 		return true;
 	ret->inode = st.stx_ino;

@@ -37,9 +37,13 @@ enum descriptor_kind {
 enum { DESCRIPTOR_KINDS = DESCRIPTOR_UNKNOWN + 1 };
 const char *descriptor_kind_name(enum descriptor_kind kind); /* "socket", "eventpoll", … */
 
+/* What a descriptor of a pipe is open for. */
+enum { DESCRIPTOR_READS = 1, DESCRIPTOR_WRITES = 2 };
+
 struct descriptor {
 	int fd;
 	uint8_t kind;   /* enum descriptor_kind */
+	uint8_t ends;   /* of pipes: DESCRIPTOR_READS | DESCRIPTOR_WRITES */
 	uint32_t path;  /* offset in descriptors.paths, 0 = none: the link's text, but not of sockets and pipes */
 	uint64_t inode; /* 0 = not known, or shared by all of its kind */
 	uint32_t major, minor; /* of files: the device that the inode is on */

@@ -49,24 +49,4 @@ const uint8_t *socket_remote(const struct sockets *sockets, const struct socket_
 const char *socket_type_name(unsigned type);                     /* "SOCK_STREAM"; NULL = none such */
 const char *socket_state_name(const struct socket_info *socket); /* "LISTEN"; NULL = has none */
 
-/* Who has a socket: the first process with a descriptor for each of some inodes. */
-struct socket_owner {
-	uint64_t inode;
-	pid_t pid; /* 0 = not found */
-	int fd;
-	char comm[16];
-};
-struct socket_owners {
-	struct socket_owner *list;
-	size_t n, cap, found;
-	bool sorted;
-};
-int owners_want(struct socket_owners *owners, uint64_t inode); /* 0 or -ENOMEM */
-void owners_sort(struct socket_owners *owners);                /* before the others below */
-void owners_offer(struct socket_owners *owners, uint64_t inode, pid_t pid, int fd, const char *comm);
-/* Looks through every process that may be read, but those of `known` (in order), until all are found. */
-void owners_search(struct socket_owners *owners, const pid_t *known, size_t nknown);
-const struct socket_owner *owners_find(const struct socket_owners *owners, uint64_t inode);
-void owners_fini(struct socket_owners *owners);
-
 #endif

@@ -10,6 +10,7 @@
 #include "engine/proc/container.h"
 #include "engine/proc/descriptors.h"
 #include "engine/proc/maps.h"
+#include "engine/proc/owners.h"
 #include "engine/proc/sockets.h"
 #include "engine/script/state.h"
 
@@ -27,7 +28,7 @@ enum { MOST_MAPS = 32 << 20, COST_READ = 2000, COST_ITEM = 20 };
 struct processes {
 	struct descriptors descriptors;
 	struct sockets sockets;
-	struct socket_owners owners;
+	struct owners owners;
 	struct text text;
 	struct err err;
 };
@@ -38,7 +39,7 @@ static void empty(struct processes *answers)
 	owners_fini(&answers->owners);
 	text_reset(&answers->text);
 	answers->descriptors = (struct descriptors){0};
-	answers->owners = (struct socket_owners){0};
+	answers->owners = (struct owners){0};
 	answers->err = (struct err){0};
 }
 
@@ -304,11 +305,11 @@ static int get_peer(lua_State *L)
 	if (!peer)
 		return fail(L, "it has no other end on this machine");
 	sandbox_charge(L, 100 * COST_READ); /* every process may have it */
-	if (owners_want(&answers->owners, peer) < 0)
+	if (owners_want(&answers->owners, peer, 0) < 0)
 		sandbox_raise(L, "not enough memory");
 	owners_sort(&answers->owners);
 	owners_search(&answers->owners, NULL, 0);
-	const struct socket_owner *owner = owners_find(&answers->owners, peer);
+	const struct owner *owner = owners_find(&answers->owners, peer, 0);
 	lua_createtable(L, 0, 4);
 	set_integer(L, "inode", peer);
 	if (owner && owner->pid) {

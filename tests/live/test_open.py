@@ -335,6 +335,31 @@ class Peers(OpenTest):
                                     stderr=subprocess.DEVNULL, text=True, check=False).stdout
             self.assertRegex(listed, rf"\b{os.getpid()},\S+,{ours.fileno()}u")
 
+    def test_pipe_ends_agree_with_lsof(self):
+        """Of a pipe, what it is open for, and whose descriptor the other end is: as the program made it, and as lsof +E says."""
+        read, write = os.pipe()
+        self.addCleanup(os.close, write)
+        program = subprocess.Popen(["sleep", "60"], pass_fds=[read])
+        self.addCleanup(program.wait)
+        self.addCleanup(program.kill)
+        inode = os.fstat(read).st_ino
+        os.close(read)  # so that each end is one process's
+
+        def shown(pid, fd):
+            done = rille.run("open", "-p", pid, "--now", "--format", "jsonl", "--fd", fd)
+            return next(r for r in rille.records(done.stdout) if r["type"] == "open")
+        there, here = shown(program.pid, read), shown(os.getpid(), write)
+        self.assertEqual([(r["inode"], r["end"]) for r in (there, here)], [(inode, "read"), (inode, "write")])
+        self.assertEqual(there["peer"], {"inode": inode, "pid": os.getpid(), "fd": write, "comm": here["comm"]})
+        self.assertEqual(here["peer"], {"inode": inode, "pid": program.pid, "fd": read, "comm": "sleep"})
+        with open(f"/proc/self/fd/{write}", "r+b", buffering=0) as both:  # opened anew: at neither end
+            record = shown(os.getpid(), both.fileno())
+        self.assertEqual((record["end"], "peer" in record), ("both", False))
+        if shutil.which("lsof"):
+            listed = subprocess.run(["lsof", "+E", "-a", "-p", str(program.pid), "-d", str(read)], stdout=subprocess.PIPE,
+                                    stderr=subprocess.DEVNULL, text=True, check=False).stdout
+            self.assertRegex(listed, rf"\b{os.getpid()},\S+,{write}w")
+
     def test_tcp_peers(self):
         """Both ends of a connection on this machine, over IPv4 and from IPv6's socket to it, with addresses as getsockname() has."""
         for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::ffff:127.0.0.1")):
