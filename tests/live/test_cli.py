@@ -1,5 +1,6 @@
 """The command as a program among others: exit statuses, streams, signals, outputs, help."""
 
+import json
 import os
 import pathlib
 import pty
@@ -368,17 +369,19 @@ class Running(Traced):
     def test_pid(self):
         """-p traces that process alone, says when it ends, and ends with it."""
         process, other = forever(self), forever(self)
-        tracer = rille.start("-e", GETPPID, "--format", "jsonl", "-p", process.pid)
-        first = [tracer.stdout.readline() for _ in range(12)]
-        process.kill()
-        process.wait()
-        out, err = tracer.communicate(timeout=60)
+        with tempfile.NamedTemporaryFile() as out:
+            tracer = rille.start("-e", GETPPID, "-o", f"jsonl:{out.name}", "-p", process.pid)
+            rille.wait_until(lambda: len(rille.whole_lines(out.name)) > 12)
+            process.kill()
+            process.wait()
+            _, err = tracer.communicate(timeout=60)
+            records = [json.loads(line) for line in rille.whole_lines(out.name)]
         self.assertEqual(tracer.returncode, 0, err)
         self.assertIn(f"process {process.pid} has ended", err)
-        pids = {event["pid"] for event in rille.events("".join(first) + out)}
+        pids = {record["pid"] for record in records if record["type"] == "event"}
         self.assertEqual(pids, {process.pid})
         self.assertIsNone(other.poll())
-        self.assertEqual(rille.records(out)[-1]["reason"], "target exited")
+        self.assertEqual(records[-1]["reason"], "target exited")
 
     def test_dead_pid(self):
         """A process that is not there is an error that names it; a thread's id says whose it is."""
@@ -411,17 +414,18 @@ class Running(Traced):
         """The first SIGINT or SIGTERM ends the trace with its report, status 0; what goes on meanwhile is not in it."""
         forever(self)
         for number in (signal.SIGINT, signal.SIGTERM):
-            tracer = rille.start("-e", GETPPID, "--format", "jsonl")
-            first = "".join(tracer.stdout.readline() for _ in range(12))
-            tracer.send_signal(number)
-            out, err = tracer.communicate(timeout=60)
-            out = first + out
-            self.assertEqual(tracer.returncode, 0, err)
-            end = rille.records(out)[-1]
-            self.assertEqual((end["type"], end["reason"]), ("end", "interrupted"))
-            self.assertGreater(end["probes"][0]["sent"], 10)
-            self.assertEqual(len(rille.events(out)), end["probes"][0]["sent"])
-            self.assertRegex(err, r"syscall:getppid: seen \d+ passed \d+ sent \d+")
+            with self.subTest(signal=number), tempfile.NamedTemporaryFile() as out:
+                tracer = rille.start("-e", GETPPID, "-o", f"jsonl:{out.name}")
+                rille.wait_until(lambda out=out: len(rille.whole_lines(out.name)) > 12)
+                tracer.send_signal(number)
+                _, err = tracer.communicate(timeout=60)
+                self.assertEqual(tracer.returncode, 0, err)
+                records = [json.loads(line) for line in rille.whole_lines(out.name)]
+                end = records[-1]
+                self.assertEqual((end["type"], end["reason"]), ("end", "interrupted"))
+                self.assertGreater(end["probes"][0]["sent"], 10)
+                self.assertEqual(sum(record["type"] == "event" for record in records), end["probes"][0]["sent"])
+                self.assertRegex(err, r"syscall:getppid: seen \d+ passed \d+ sent \d+")
 
     def test_second_interrupt(self):
         """A second one ends at once, though a callback does not come back."""
