@@ -32,7 +32,7 @@ import unittest
 import xml.etree.ElementTree as ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FILE_SECONDS = 300
+FILE_SECONDS = 600
 FILE_SECONDS_LONG = 1800
 
 

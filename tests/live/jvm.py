@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -184,8 +185,9 @@ def read_truth(prefix):
     return truth
 
 
-def trace_torture(test, shop, major, options, main, args, marks):
-    """Runs a program that makes Torture's marks: what it wrote, and the events of its calls, by number."""
+def trace_torture(test, shop, major, options, main, args, marks, meanwhile=None):
+    """Runs a program that makes Torture's marks: what it wrote, and the events of its calls, by number. `meanwhile` is called with the
+    tracer's process, in a thread."""
     script, prefix = shop.path / "torture.lua", shop.path / "out"
     script.write_text(TORTURE)
     for old in glob.glob(f"{prefix}.*"):
@@ -196,6 +198,8 @@ def trace_torture(test, shop, major, options, main, args, marks):
     test.assertEqual(program.stdout.readline(), "ready\n")
     tracer = Tracer(script, "-p", program.pid)
     test.addCleanup(tracer.close)
+    if meanwhile:
+        threading.Thread(target=meanwhile, args=[tracer.process], daemon=True).start()
     program.stdin.write("\n")
     program.stdin.flush()
     test.assertEqual(program.stdout.readline(), "done\n")
@@ -209,6 +213,13 @@ def java_frames(event):
     """The Java frames of an event as (name, line), as a StackTraceElement has them: -2 native, -1 not known."""
     frames = [frame for frame in event["ustack"] if frame["kind"] == "java"]
     return [(f["name"], -2 if f.get("tier") == "native" else f.get("line") or -1) for f in frames]
+
+
+def proven(event):
+    """The frames of a stack before the first one that is marked as a guess, or as unknown."""
+    frames = event["ustack"]
+    marked = (i for i, f in enumerate(frames) if f["kind"] == "unknown" or f.get("how") in ("fp", "scan", "approx"))
+    return frames[:next(marked, len(frames))]
 
 
 def stop(process):

@@ -7,6 +7,8 @@ usually leaves out. The runs differ in what HotSpot does with the code and the h
 
 import collections
 import itertools
+import signal
+import time
 import unittest
 
 import jvm
@@ -15,7 +17,7 @@ SERIAL = True
 MARKS = 1100 if jvm.LONG else 110
 WARMUP_MS = 3000 if jvm.LONG else 1500
 COMPLETE = 0.999
-ENOUGH = 3600  # stacks, to tell a share by
+ENOUGH = 6000  # stacks, to tell a share by
 
 MODES = {
     "default": [],
@@ -30,6 +32,24 @@ MODES = {
     "small_code_cache": ["-XX:ReservedCodeCacheSize=5m", "-XX:InitialCodeCacheSize=2496k"],
     "one_heap": ["-XX:-SegmentedCodeCache"],
 }
+
+
+def is_complete(event):
+    return event["ustack_end"] == "root" and len(jvm.proven(event)) == len(event["ustack"])
+
+
+def compare(truth, event):
+    """None, or what is wrong with the event's stack: whatever of it is not marked is the truth, and if nothing is, all of it. Behind
+    a mark there may be a gap: compiled code that was freed before we came to it does not tell who called it."""
+    proven = jvm.proven(event)
+    ours = jvm.java_frames({"ustack": proven})
+    truth = [("Torture.call", -2), *truth]
+    if not is_complete(event):
+        truth = truth[: len(ours)]
+    if ours == truth:
+        return None
+    first = next((i for i, (a, b) in enumerate(zip(ours, truth)) if a != b), min(len(ours), len(truth)))
+    return f"frame {first}: {ours[first - 1:first + 2]} instead of {truth[first - 1:first + 2]}"
 
 
 class Truth(unittest.TestCase):
@@ -49,37 +69,24 @@ class Truth(unittest.TestCase):
     def trace(self, major, options):
         return jvm.trace_torture(self, self.shop, major, options, "Torture", [self.THREADS, WARMUP_MS, MARKS, 1000], MARKS)
 
-    def compare(self, truth, event):
-        """None, or what is wrong with the event's stack."""
-        ours = jvm.java_frames(event)
-        truth = [("Torture.call", -2), *truth]
-        if event["ustack_end"] != "root":
-            truth = truth[: len(ours)]
-        if ours == truth:
-            return None
-        first = next((i for i, (a, b) in enumerate(zip(ours, truth)) if a != b), min(len(ours), len(truth)))
-        return f"frame {first}: {ours[first - 1:first + 2]} instead of {truth[first - 1:first + 2]}"
-
     def check(self, major, mode):
         truth, events = self.trace(major, MODES[mode])
         self.assertEqual(sorted(events), sorted(truth), "calls and events")
         self.assertEqual(len(events), MARKS)
-        wrong = {n: what for n, event in events.items() if (what := self.compare(truth[n], event))}
+        wrong = {n: what for n, event in events.items() if (what := compare(truth[n], event))}
         ends = collections.Counter(event["ustack_end"] for event in events.values())
+        complete = sum(map(is_complete, events.values()))
         hows = collections.Counter(frame["how"] for e in events.values() for frame in e["ustack"] if "how" in frame)
         tiers = collections.Counter(frame["tier"] for e in events.values() for frame in e["ustack"] if "tier" in frame)
         self.totals.update(ends)
         self.totals.update(hows)
         self.totals.update(tiers)
-        self.totals.update(stacks=len(events), wrong=len(wrong), frames=sum(len(frames) for frames in truth.values()),
+        self.totals.update(stacks=len(events), complete=complete, wrong=len(wrong), frames=sum(len(frames) for frames in truth.values()),
             inlined=sum(frame.get("inlined", False) for e in events.values() for frame in e["ustack"]))
         detail = "".join(f"\n  call {n}: {what}" for n, what in list(wrong.items())[:5])
         self.assertFalse(wrong, f"{len(wrong)} of {len(events)} stacks are wrong{detail}")
-        # On a busy machine a read may take longer than an event may; test_total() has the share of all runs.
-        self.assertLessEqual(len(events) - ends["root"], max(2, MARKS // 20), ends)
-        # A frame that was guessed at, or at odds with the thread's own anchor, would be marked.
-        if ends["root"] == len(events):
-            self.assertLessEqual(set(hows), {"deopt", "live"}, hows)
+        # On a busy machine we may be late; test_total() has the share of all runs.
+        self.assertLessEqual(len(events) - complete, max(2, MARKS // 20), (ends, hows))
 
     def test_total(self):
         """The last of the class by name: what all the runs come to."""
@@ -87,10 +94,33 @@ class Truth(unittest.TestCase):
             self.skipTest("no run was made")
         # Of a thousand stacks two more or less decide about a tenth of a per cent: then more of them are made.
         runs = itertools.cycle((major, mode) for major in sorted(jvm.jdks()) for mode in MODES)
-        while self.totals["root"] < COMPLETE * self.totals["stacks"] and self.totals["stacks"] < ENOUGH:
+        while self.totals["complete"] < COMPLETE * self.totals["stacks"] and self.totals["stacks"] < ENOUGH:
             self.check(*next(runs))
-        self.assertGreaterEqual(self.totals["root"], COMPLETE * self.totals["stacks"], self.totals)
+        self.assertGreaterEqual(self.totals["complete"], COMPLETE * self.totals["stacks"], self.totals)
         self.assertEqual(self.totals["wrong"], 0)
+
+
+class Late(unittest.TestCase):
+    """A tracer that comes to its events late: the JVM has freed and replaced code meanwhile. Then not all can be told, but what is
+    told without a mark is the truth all the same."""
+
+    def lag(self, tracer):
+        while tracer.poll() is None:
+            tracer.send_signal(signal.SIGSTOP)
+            time.sleep(0.2)
+            tracer.send_signal(signal.SIGCONT)
+            time.sleep(0.01)
+
+    def test_late_and_never_wrong(self):
+        jvm.need()
+        shop = jvm.Workshop("Torture.java", library="torture.c")
+        self.addCleanup(shop.close)
+        for major in sorted(jvm.jdks()):
+            with self.subTest(jdk=major):
+                truth, events = jvm.trace_torture(self, shop, major, MODES["small_code_cache"], "Torture",
+                    [3, WARMUP_MS, MARKS, 1000], MARKS, meanwhile=self.lag)
+                self.assertEqual(sorted(events), sorted(truth))
+                self.assertEqual({n: what for n, event in events.items() if (what := compare(truth[n], event))}, {})
 
 
 class Anchors(unittest.TestCase):

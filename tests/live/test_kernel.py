@@ -94,7 +94,9 @@ class Account(Kernel):
         self.assertIn(f"lost {totals['lost_ring']}", said)
 
     def check_none_lost(self, probe, count):
-        process = self.start("-e", probe, "-n", "sockets")
+        # Room for all of them, as a machine that is busy with others may keep us waiting. That the ordinary ring is enough on one
+        # that is not is for the benchmark to show.
+        process = self.start("-e", probe, "-n", "sockets", "--ring", "256M")
         self.make_sockets(count)
         records, totals, said = self.finish(process)
         events = [record for record in records if record["type"] == "event"]
