@@ -14,6 +14,7 @@
 #include "engine/base/nearest.h"
 #include "engine/out/frame_text.h"
 #include "engine/out/value.h"
+#include "lua/builtins.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,26 +23,6 @@
 struct view {
 	struct event *event; /* NULL: its callback has returned */
 };
-
-/* Names that every event has. Their numbers in a field table are below zero: -1 - the index here. */
-enum builtin {
-	BUILTIN_PROBE,
-	BUILTIN_TIME,
-	BUILTIN_NSECS,
-	BUILTIN_NUMBER,
-	BUILTIN_PID,
-	BUILTIN_TID,
-	BUILTIN_PPID,
-	BUILTIN_COMM,
-	BUILTIN_USTACK,
-	BUILTIN_KSTACK,
-	BUILTIN_USTACK_END,
-	BUILTIN_KSTACK_END,
-	BUILTIN_CONTAINER,
-	BUILTIN_LAST,
-};
-static const char *const builtins[BUILTIN_LAST] = {"probe", "time", "nsecs", "number", "pid", "tid", "ppid", "comm",
-        "ustack", "kstack", "ustack_end", "kstack_end", "container"};
 
 /* --- values --- */
 

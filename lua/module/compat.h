@@ -18,6 +18,12 @@ static inline void *compat_userdata(lua_State *L, size_t size)
 	return lua_newuserdatauv(L, size, 1);
 }
 
+/* A userdata without slots. */
+static inline void *compat_bytes(lua_State *L, size_t size)
+{
+	return lua_newuserdatauv(L, size, 0);
+}
+
 /* Gives the userdata at `idx` the table on the top, which is popped. */
 static inline void compat_set_slots(lua_State *L, int idx)
 {
@@ -42,6 +48,11 @@ static inline size_t compat_length(lua_State *L, int idx)
 #else
 
 static inline void *compat_userdata(lua_State *L, size_t size)
+{
+	return lua_newuserdata(L, size);
+}
+
+static inline void *compat_bytes(lua_State *L, size_t size)
 {
 	return lua_newuserdata(L, size);
 }

@@ -182,14 +182,10 @@ static int load_table(lua_State *L, struct session *session, int table, int at)
 {
 	size_t len;
 	compat_get_slots(L, at);
-	lua_newtable(L);
-	lua_pushvalue(L, -1);
-	lua_rawseti(L, -3, SESSION_PROBES);
+	lua_rawgeti(L, -1, SESSION_CALLBACKS);
 	literal_push(L, table, -1);
 	const char *text = lua_tolstring(L, -1, &len);
 	int e = rille_load_string(session->r, text, len, "table");
-	lua_rawgeti(L, -2, 0);
-	lua_rawseti(L, -4, SESSION_ON_EVENT);
 	lua_pop(L, 3);
 	if (e == 0)
 		run_listen(session, true);

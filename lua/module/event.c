@@ -1,65 +1,97 @@
 /* Events as callbacks see them: a view, not a copy, as in scripts.
  *
- * `ev.fd` finds the field's number, kind and shape in a table that belongs to the attached probe, and asks the library
- * for that one value. A view is made for each event, so that the use of an old one is an error and not the next event.
+ * `ev.fd` finds the field's number, kind and shape by its name, and asks the library for that one value. A view is used
+ * for one event, so that the use of an old one is an error and not the next event.
  *
- * This is the way that every event takes, so it has few steps: a view's slots are the names of its probe, which also
- * lead to the session's slots, and types are compared with a metatable at hand, not with one that is looked up by name. */
+ * This is the way that every event takes, so it has few steps. Views are made ahead, many at a time, in protected calls;
+ * the callback is then called directly (run.c). Each probe has a metatable of its own, whose __index has what it needs as
+ * upvalues: that its argument is the event at hand is one comparison with the session's, and a name is found by the
+ * address of its string, without entering Lua's tables. */
 #include "module.h"
+#include "lua/builtins.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 
 struct view {
-	struct session *session; /* NULL: its callback has returned */
+	struct session *session; /* NULL: its callback has returned, or not begun */
 };
-
-/* Names that every event has; their numbers in a table of names are below zero: -1 - the index here. */
-enum builtin {
-	BUILTIN_PROBE,
-	BUILTIN_TIME,
-	BUILTIN_NSECS,
-	BUILTIN_NUMBER,
-	BUILTIN_PID,
-	BUILTIN_TID,
-	BUILTIN_PPID,
-	BUILTIN_COMM,
-	BUILTIN_USTACK,
-	BUILTIN_KSTACK,
-	BUILTIN_USTACK_END,
-	BUILTIN_KSTACK_END,
-	BUILTIN_CONTAINER,
-	BUILTIN_LAST,
-};
-static const char *const builtins[BUILTIN_LAST] = {"probe", "time", "nsecs", "number", "pid", "tid", "ppid", "comm",
-        "ustack", "kstack", "ustack_end", "kstack_end", "container"};
 
 /* A field's number in a table of names: its index, then whether it is an array, then its kind. */
 enum { KIND_BITS = 3, ARRAY_BIT = 1 << KIND_BITS, INDEX_SHIFT = KIND_BITS + 1 };
 
-static struct session *live_session(lua_State *L, const struct view *view)
+/* In a table of names, the session's slots. */
+enum { NAMES_SLOTS = 1 };
+
+/* The key of the table of names in an event's metatable: an address, which no program in Lua has. */
+static char names_key;
+
+/* The view at 1, of whatever probe and session. Pushes the table of its names. */
+static const struct view *any_view(lua_State *L)
 {
+	bool has = lua_isuserdata(L, 1) && lua_getmetatable(L, 1);
+	if (has) {
+		lua_pushlightuserdata(L, &names_key);
+		lua_rawget(L, -2);
+		lua_remove(L, -2);
+	}
+	if (!has || !lua_istable(L, -1))
+		luaL_argerror(L, 1, "rille.event expected");
+	return lua_touserdata(L, 1);
+}
+
+static struct session *view_check(lua_State *L)
+{
+	const struct view *view = any_view(L);
 	if (!view->session)
 		luaL_error(L, "event used after its callback; ev:copy() makes a table that can be kept");
 	return view->session;
 }
 
-static struct session *view_check(lua_State *L)
+/* --- names --- */
+
+/* Numbers of fields by the addresses of their names, which are strings of Lua's and objects like any other. The table of
+ * names keeps them: as long as it does nothing else is there, so an address that is found is the name. Each Lua has short
+ * strings once only; a name that is not found is looked for in the table. */
+struct lookup {
+	struct session *session;
+	size_t mask;
+	struct lookup_entry {
+		const void *name; /* NULL: free */
+		int number;
+	} entries[];
+};
+
+static const struct lookup_entry *lookup_find(const struct lookup *lookup, const void *name)
 {
-	return live_session(L, luaL_checkudata(L, 1, EVENT));
+	uintptr_t bits = (uintptr_t)name >> 4;
+	size_t at = (bits ^ bits >> 6) & lookup->mask;
+	while (lookup->entries[at].name && lookup->entries[at].name != name)
+		at = (at + 1) & lookup->mask;
+	return lookup->entries + at;
 }
 
-/* The same for __index, whose upvalue is the metatable. */
-static struct session *view_check_fast(lua_State *L)
+/* Pushes the lookup of what the table at `names` has numbers for. */
+static void lookup_push(lua_State *L, struct session *session, int names)
 {
-	if (!lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(1)))
-		luaL_checkudata(L, 1, EVENT);
-	lua_pop(L, 1);
-	return live_session(L, lua_touserdata(L, 1));
+	size_t n = 0, room = 8;
+	for (lua_pushnil(L); lua_next(L, names); lua_pop(L, 1))
+		n++;
+	while (room < 2 * n)
+		room *= 2;
+	size_t size = sizeof(struct lookup) + room * sizeof(struct lookup_entry);
+	struct lookup *lookup = compat_bytes(L, size);
+	memset(lookup, 0, size);
+	lookup->session = session;
+	lookup->mask = room - 1;
+	for (lua_pushnil(L); lua_next(L, names); lua_pop(L, 1)) {
+		if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TNUMBER)
+			continue;
+		const void *name = lua_topointer(L, -2);
+		size_t at = (size_t)(lookup_find(lookup, name) - lookup->entries);
+		lookup->entries[at] = (struct lookup_entry){name, (int)lua_tointeger(L, -1)};
+	}
 }
-
-/* In a table of names, the session's slots. */
-enum { NAMES_SLOTS = 1 };
 
 /* --- fields --- */
 
@@ -151,13 +183,11 @@ static int push_field(lua_State *L, struct session *session, int number)
 /* --- what every event has --- */
 
 /* The stack as a table, the same each time the callback asks. */
-static int push_stack(lua_State *L, struct session *session, int side)
+static int push_stack(lua_State *L, struct session *session, int names, int side)
 {
 	int slot = side == RILLE_USER ? SESSION_USTACK : SESSION_KSTACK;
 	struct rille_stack stack = {.size = sizeof(stack)};
-	compat_get_slots(L, 1);
-	lua_rawgeti(L, -1, NAMES_SLOTS);
-	lua_remove(L, -2);
+	lua_rawgeti(L, names, NAMES_SLOTS);
 	lua_rawgeti(L, -1, slot);
 	if (lua_isnil(L, -1) && rille_event_stack(session->event, side, &stack) == 0) {
 		lua_pop(L, 1);
@@ -184,7 +214,7 @@ static int push_container(lua_State *L, struct session *session)
 	return 1;
 }
 
-static int push_builtin(lua_State *L, struct session *session, enum builtin which)
+static int push_builtin(lua_State *L, struct session *session, int names, enum builtin which)
 {
 	const struct rille_head *head = &session->head;
 	switch (which) {
@@ -215,7 +245,7 @@ static int push_builtin(lua_State *L, struct session *session, enum builtin whic
 		return 1;
 	case BUILTIN_USTACK:
 	case BUILTIN_KSTACK:
-		return push_stack(L, session, which == BUILTIN_USTACK ? RILLE_USER : RILLE_KERNEL_SIDE);
+		return push_stack(L, session, names, which == BUILTIN_USTACK ? RILLE_USER : RILLE_KERNEL_SIDE);
 	case BUILTIN_USTACK_END:
 	case BUILTIN_KSTACK_END:
 		return push_stack_end(L, session, which == BUILTIN_USTACK_END ? RILLE_USER : RILLE_KERNEL_SIDE);
@@ -228,10 +258,11 @@ static int push_builtin(lua_State *L, struct session *session, enum builtin whic
 	return 1;
 }
 
-static int push_member(lua_State *L, struct session *session, int number)
+/* `names` is the index of the table of names. */
+static int push_member(lua_State *L, struct session *session, int names, int number)
 {
 	if (number < 0)
-		return push_builtin(L, session, (enum builtin)(-1 - number));
+		return push_builtin(L, session, names, (enum builtin)(-1 - number));
 	return push_field(L, session, number);
 }
 
@@ -264,15 +295,30 @@ static int unknown_field(lua_State *L, struct session *session)
 	return luaL_error(L, "%s%s", error->message, hint ? hint : "");
 }
 
-static int event_index(lua_State *L)
+/* Upvalues of __index. The session is there to be kept. */
+enum { INDEX_LOOKUP = 1, INDEX_NAMES, INDEX_SESSION, INDEX_UPVALUES = INDEX_SESSION };
+
+/* What is no field of this probe, or no event at hand. */
+static int index_rest(lua_State *L)
 {
-	struct session *session = view_check_fast(L);
-	compat_get_slots(L, 1);
+	struct session *session = view_check(L);
 	lua_pushvalue(L, 2);
 	lua_rawget(L, -2);
 	if (lua_type(L, -1) == LUA_TNUMBER)
-		return push_member(L, session, (int)lua_tointeger(L, -1));
+		return push_member(L, session, lua_gettop(L) - 1, (int)lua_tointeger(L, -1));
 	return lua_isnil(L, -1) || lua_type(L, 2) != LUA_TSTRING ? unknown_field(L, session) : 1;
+}
+
+/* ev.NAME */
+static int event_index(lua_State *L)
+{
+	const struct lookup *lookup = lua_touserdata(L, lua_upvalueindex(INDEX_LOOKUP));
+	struct session *session = lookup->session;
+	const struct view *view = lua_touserdata(L, 1);
+	const struct lookup_entry *found = lookup_find(lookup, lua_topointer(L, 2));
+	if (!view || view != session->view || !found->name)
+		return index_rest(L);
+	return push_member(L, session, lua_upvalueindex(INDEX_NAMES), found->number);
 }
 
 static int event_newindex(lua_State *L)
@@ -283,21 +329,19 @@ static int event_newindex(lua_State *L)
 /* ev:copy(): everything, as a plain table; but not what a file of /proc would have to be read for. */
 static int event_copy(lua_State *L)
 {
-	struct session *session = view_check(L);
 	lua_settop(L, 1);
+	struct session *session = view_check(L);
 	lua_newtable(L);
-	compat_get_slots(L, 1);
 	lua_pushnil(L);
-	while (lua_next(L, 3)) {
+	while (lua_next(L, 2)) {
 		if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TNUMBER &&
 		        lua_tointeger(L, -1) != -1 - BUILTIN_CONTAINER) {
 			lua_pushvalue(L, -2);
-			push_member(L, session, (int)lua_tointeger(L, -2));
-			lua_rawset(L, 2);
+			push_member(L, session, 2, (int)lua_tointeger(L, -2));
+			lua_rawset(L, 3);
 		}
 		lua_pop(L, 1);
 	}
-	lua_settop(L, 2);
 	return 1;
 }
 
@@ -306,17 +350,16 @@ static int event_show(lua_State *L)
 {
 	const char *text;
 	size_t len;
+	lua_settop(L, 2);
 	struct session *session = view_check(L);
 	luaL_checkstring(L, 2);
-	lua_settop(L, 2);
-	compat_get_slots(L, 1);
 	lua_pushvalue(L, 2);
 	lua_rawget(L, 3);
 	if (lua_type(L, -1) != LUA_TNUMBER)
 		return unknown_field(L, session);
 	int number = (int)lua_tointeger(L, -1);
 	if (number < 0) {
-		push_builtin(L, session, (enum builtin)(-1 - number));
+		push_builtin(L, session, 3, (enum builtin)(-1 - number));
 		if (lua_istable(L, -1))
 			return value_show_stack(L);
 		compat_tostring(L, -1);
@@ -342,24 +385,19 @@ static int event_json(lua_State *L)
 
 static int event_tostring(lua_State *L)
 {
-	const struct view *view = luaL_checkudata(L, 1, EVENT);
+	const struct view *view = any_view(L);
 	lua_pushfstring(L, "rille.event: %s", view->session ? view->session->head.probe_name : "of the past");
 	return 1;
 }
 
 /* --- making --- */
 
-static const luaL_Reg methods[] = {{"copy", event_copy}, {"show", event_show}, {"json", event_json}, {NULL, NULL}};
-
-/* Pushes the table of the probe's names, made at its first event; `names` is the index of the table of tables. */
-static void push_names(lua_State *L, struct session *session, int names, int slots)
+/* Pushes the table from names to numbers and methods. */
+static void push_names(lua_State *L, struct session *session, int slots)
 {
-	size_t probe = session->head.probe;
+	static const luaL_Reg methods[] = {
+	        {"copy", event_copy}, {"show", event_show}, {"json", event_json}, {NULL, NULL}};
 	struct rille_field_info info = {.size = sizeof(info)};
-	lua_rawgeti(L, names, (int)probe);
-	if (!lua_isnil(L, -1))
-		return;
-	lua_pop(L, 1);
 	lua_newtable(L);
 	compat_functions(L, methods);
 	lua_pushvalue(L, slots);
@@ -368,18 +406,36 @@ static void push_names(lua_State *L, struct session *session, int names, int slo
 		lua_pushinteger(L, -1 - i);
 		lua_setfield(L, -2, builtins[i]);
 	}
-	for (int i = 0; rille_probe_field(session->r, probe, (size_t)i, &info) == 0; i++) {
+	for (int i = 0; rille_probe_field(session->r, session->head.probe, (size_t)i, &info) == 0; i++) {
 		lua_pushinteger(L, i << INDEX_SHIFT | (info.count ? ARRAY_BIT : 0) | info.kind);
 		lua_setfield(L, -2, info.name);
 	}
-	lua_pushvalue(L, -1);
-	lua_rawseti(L, names, (int)probe);
+}
+
+/* Pushes the metatable of events of the probe at hand. The session is at `self`. */
+static void push_metatable(lua_State *L, struct session *session, int self, int slots)
+{
+	static const luaL_Reg metamethods[] = {
+	        {"__newindex", event_newindex}, {"__tostring", event_tostring}, {NULL, NULL}};
+	lua_newtable(L);
+	compat_functions(L, metamethods);
+	lua_pushboolean(L, 0);
+	lua_setfield(L, -2, "__metatable");
+	push_names(L, session, slots);
+	int names = lua_gettop(L);
+	lua_pushlightuserdata(L, &names_key);
+	lua_pushvalue(L, names);
+	lua_rawset(L, names - 1);
+	lookup_push(L, session, names);
+	lua_pushvalue(L, names);
+	lua_pushvalue(L, self);
+	lua_pushcclosure(L, event_index, INDEX_UPVALUES);
+	lua_setfield(L, names - 1, "__index");
+	lua_settop(L, names - 1);
 }
 
 static void forget_stacks(lua_State *L, struct session *session, int slots)
 {
-	if (!session->stacks_kept)
-		return;
 	lua_pushnil(L);
 	lua_rawseti(L, slots, SESSION_USTACK);
 	lua_pushnil(L);
@@ -387,36 +443,59 @@ static void forget_stacks(lua_State *L, struct session *session, int slots)
 	session->stacks_kept = false;
 }
 
-/* What the first event of a session leaves for the others. */
-static void prepare(lua_State *L, int slots)
+/* Views of events to come. The last ones are kept until new ones take their places, so an event is alive as long as its
+ * callback runs. */
+static void make_views(lua_State *L, struct session *session, int metatable, int views)
 {
-	lua_newtable(L);
-	lua_rawseti(L, slots, SESSION_NAMES);
-	luaL_getmetatable(L, EVENT);
-	lua_rawseti(L, slots, SESSION_META);
+	session->views_left = 0; /* if one cannot be made */
+	for (int i = 1; i <= VIEWS; i++) {
+		struct view *view = compat_bytes(L, sizeof(*view));
+		view->session = NULL;
+		lua_pushvalue(L, metatable);
+		lua_setmetatable(L, -2);
+		lua_rawseti(L, views, i);
+	}
+	session->views_left = VIEWS;
+	session->views_for = session->head.probe;
 }
 
-void event_push(lua_State *L, struct session *session, int slots)
+void event_prepare(lua_State *L, struct session *session, int self)
 {
-	forget_stacks(L, session, slots);
-	lua_rawgeti(L, slots, SESSION_META);
+	int probe = (int)session->head.probe;
+	compat_get_slots(L, self);
+	int slots = lua_gettop(L), metatable = slots + 2;
+	if (session->stacks_kept)
+		forget_stacks(L, session, slots);
+	lua_rawgeti(L, slots, SESSION_METATABLES);
+	lua_rawgeti(L, -1, probe);
 	if (lua_isnil(L, -1)) {
-		prepare(L, slots);
 		lua_pop(L, 1);
-		lua_rawgeti(L, slots, SESSION_META);
+		push_metatable(L, session, self, slots);
+		lua_pushvalue(L, -1);
+		lua_rawseti(L, -3, probe);
 	}
-	struct view *view = compat_userdata(L, sizeof(*view));
-	view->session = NULL;
-	lua_rawgeti(L, slots, SESSION_NAMES);
-	push_names(L, session, lua_gettop(L), slots);
-	compat_set_slots(L, -3);
-	lua_pop(L, 1);
-	lua_insert(L, -2);
-	lua_setmetatable(L, -2);
-	lua_pushvalue(L, -1);
-	lua_rawseti(L, slots, SESSION_VIEW); /* so that event_end() finds it alive */
-	session->view = view;
-	view->session = session;
+	lua_rawgeti(L, slots, SESSION_VIEWS);
+	if (!session->views_left)
+		make_views(L, session, metatable, metatable + 1);
+}
+
+bool event_push(lua_State *L, struct session *session, int metatables, int views)
+{
+	if (!session->views_left || session->stacks_kept)
+		return false;
+	lua_rawgeti(L, views, session->views_left);
+	if (session->head.probe != session->views_for) {
+		lua_rawgeti(L, metatables, (int)session->head.probe);
+		if (lua_isnil(L, -1)) {
+			lua_pop(L, 2);
+			return false;
+		}
+		lua_setmetatable(L, -2);
+	}
+	session->views_left--;
+	session->view = lua_touserdata(L, -1);
+	session->view->session = session;
+	return true;
 }
 
 void event_end(struct session *session)
@@ -425,18 +504,4 @@ void event_end(struct session *session)
 		session->view->session = NULL;
 	session->view = NULL;
 	session->event = NULL;
-}
-
-void event_open(lua_State *L)
-{
-	static const luaL_Reg metamethods[] = {
-	        {"__newindex", event_newindex}, {"__tostring", event_tostring}, {NULL, NULL}};
-	luaL_newmetatable(L, EVENT);
-	compat_functions(L, metamethods);
-	lua_pushvalue(L, -1);
-	lua_pushcclosure(L, event_index, 1);
-	lua_setfield(L, -2, "__index");
-	lua_pushboolean(L, 0);
-	lua_setfield(L, -2, "__metatable");
-	lua_pop(L, 1);
 }

@@ -9,7 +9,6 @@ int luaopen_rille(lua_State *L)
 	buffer_open(L);
 	failure_open(L);
 	value_open(L);
-	event_open(L);
 	session_open(L);
 	engine_open(L);
 	library_open(L);

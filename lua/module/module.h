@@ -16,7 +16,6 @@
 
 #define ENGINE "rille.engine"
 #define SESSION "rille.session"
-#define EVENT "rille.event"
 #define LIBRARY "rille.library" /* the table that require "rille" gives */
 
 /* --- integer.c: 64 bits, exact on both --- */
@@ -104,25 +103,25 @@ struct session {
 
 	/* While a call of the library may call back. The indexes are of L. */
 	lua_State *L; /* NULL: none is under way */
-	int self, enter, error;
+	int self, prepare, error, callbacks, metatables, views;
 	bool failed; /* the first error of a callback is at `error` */
 	bool end;    /* a callback wants the trace to end */
 
 	/* While a callback runs. */
 	const rille_event *event;
 	struct rille_head head;
-	struct view *view; /* what its event is in Lua; kept in a slot */
+	struct view *view; /* what its event is in Lua; kept in SESSION_VIEWS */
+	int views_left;    /* there, unused; used from the last one on */
+	size_t views_for;  /* the probe whose metatable they have */
 	bool stacks_kept;  /* in slots, of this event or an earlier one */
 };
 
 /* Slots of a session. */
 enum {
 	SESSION_ENGINE = 1,
-	SESSION_ON_EVENT,
-	SESSION_PROBES,
-	SESSION_NAMES,
-	SESSION_META,
-	SESSION_VIEW,
+	SESSION_CALLBACKS,  /* [0] the session's, [i] of probe i, which is called in its place */
+	SESSION_METATABLES, /* of events, by the number of the probe */
+	SESSION_VIEWS,      /* of events to come, and the last ones */
 	SESSION_USTACK,
 	SESSION_KSTACK,
 	SESSION_REASON,
@@ -152,9 +151,13 @@ void run_stop(lua_State *L, struct session *session, const char *reason);
 
 /* --- event.c --- */
 
-void event_open(lua_State *L);
-/* Pushes the event at hand as Lua sees it; the session's slots are at `slots`. */
-void event_push(lua_State *L, struct session *session, int slots);
+enum { VIEWS = 32 }; /* that are made at a time */
+
+/* Makes what event_push() needs for the event at hand. The session is at `self`. */
+void event_prepare(lua_State *L, struct session *session, int self);
+/* Pushes the event at hand as Lua sees it, and does not raise; false, and nothing pushed, if it has to be prepared. The
+ * session's slots of these names are at the other indexes. */
+bool event_push(lua_State *L, struct session *session, int metatables, int views);
 /* The callback has returned: its event is not to be used any more. Does not enter Lua. */
 void event_end(struct session *session);
 

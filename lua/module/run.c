@@ -1,7 +1,9 @@
 /* Events on their way from the library into Lua.
  *
- * The library calls on_event() in the middle of its own work. A Lua error is a longjmp and must not pass it, so each event is
- * one protected call, of a function that was pushed beforehand: nothing outside it can raise, not even for want of memory.
+ * The library calls on_event() in the middle of its own work. A Lua error is a longjmp and must not pass it, so what may
+ * raise, if only for want of memory, is in protected calls: the callback, and preparing what the next events need. In
+ * between are functions of Lua that do not raise: they copy values on a stack that has room, read tables raw, and set the
+ * metatable of a userdata that has none.
  *
  * A callback that raises does not end the trace: the event counts as handled, the rest of the round is delivered, and
  * dispatch raises the first error when the library has returned. A callback cannot yield.
@@ -11,22 +13,42 @@
 
 #include <errno.h>
 
-/* Protected. Argument: the session. A probe's own callback is called in place of the session's. */
-static int enter(lua_State *L)
+/* Protected. Argument: the session. */
+static int prepare(lua_State *L)
 {
-	struct session *session = lua_touserdata(L, 1);
-	compat_get_slots(L, 1);
-	lua_rawgeti(L, 2, SESSION_PROBES);
-	if (lua_istable(L, 3))
-		lua_rawgeti(L, 3, (int)session->head.declared + 1);
-	if (!lua_isfunction(L, -1))
-		lua_rawgeti(L, 2, SESSION_ON_EVENT);
-	if (!lua_isfunction(L, -1))
-		return 0;
-	event_push(L, session, 2);
-	lua_pushvalue(L, 1);
-	lua_call(L, 2, 0);
+	event_prepare(L, lua_touserdata(L, 1), 1);
 	return 0;
+}
+
+/* Pushes who is to be called; false, and nothing pushed, if there is nobody. */
+static bool push_callback(lua_State *L, const struct session *session)
+{
+	lua_rawgeti(L, session->callbacks, (int)session->head.declared + 1);
+	if (!lua_isnil(L, -1))
+		return true;
+	lua_pop(L, 1);
+	lua_rawgeti(L, session->callbacks, 0);
+	if (!lua_isnil(L, -1))
+		return true;
+	lua_pop(L, 1);
+	return false;
+}
+
+/* Calls the function on the top with the event, and pops it. Returns Lua's status; the error is then on the top. */
+static int call(lua_State *L, struct session *session)
+{
+	if (!event_push(L, session, session->metatables, session->views)) {
+		lua_pushvalue(L, session->prepare);
+		lua_pushvalue(L, session->self);
+		int status = lua_pcall(L, 1, 0, 0);
+		if (status) {
+			lua_remove(L, -2);
+			return status;
+		}
+		event_push(L, session, session->metatables, session->views);
+	}
+	lua_pushvalue(L, session->self);
+	return lua_pcall(L, 2, 0, 0);
 }
 
 static int on_event(void *user, const rille_event *event)
@@ -34,12 +56,10 @@ static int on_event(void *user, const rille_event *event)
 	struct session *session = user;
 	lua_State *L = session->L;
 	session->head.size = sizeof(session->head);
-	if (!L || rille_event_head(event, &session->head) < 0)
+	if (!L || rille_event_head(event, &session->head) < 0 || !push_callback(L, session))
 		return 0;
 	session->event = event;
-	lua_pushvalue(L, session->enter);
-	lua_pushvalue(L, session->self);
-	int status = lua_pcall(L, 1, 0, 0);
+	int status = call(L, session);
 	event_end(session);
 	if (status && !session->failed)
 		lua_replace(L, session->error);
@@ -56,6 +76,15 @@ void run_listen(struct session *session, bool on)
 	rille_on_event(session->r, on ? on_event : NULL, session);
 }
 
+/* Pushes the table in that slot of the session; returns its index. */
+static int push_slot(lua_State *L, const struct session *session, int slot)
+{
+	compat_get_slots(L, session->self);
+	lua_rawgeti(L, -1, slot);
+	lua_remove(L, -2);
+	return lua_gettop(L);
+}
+
 /* Before and after a call of the library that may call back. The session is on the top. */
 static void begin(lua_State *L, struct session *session)
 {
@@ -63,8 +92,11 @@ static void begin(lua_State *L, struct session *session)
 	session->self = lua_gettop(L);
 	lua_pushnil(L);
 	session->error = lua_gettop(L);
-	lua_pushcfunction(L, enter);
-	session->enter = lua_gettop(L);
+	lua_pushcfunction(L, prepare);
+	session->prepare = lua_gettop(L);
+	session->callbacks = push_slot(L, session, SESSION_CALLBACKS);
+	session->metatables = push_slot(L, session, SESSION_METATABLES);
+	session->views = push_slot(L, session, SESSION_VIEWS);
 	session->failed = session->end = false;
 	session->L = L;
 }

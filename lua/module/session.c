@@ -90,6 +90,12 @@ struct session *session_push(lua_State *L, int at)
 	lua_newtable(L);
 	lua_pushvalue(L, at);
 	lua_rawseti(L, -2, SESSION_ENGINE);
+	lua_newtable(L);
+	lua_rawseti(L, -2, SESSION_CALLBACKS);
+	lua_newtable(L);
+	lua_rawseti(L, -2, SESSION_METATABLES);
+	lua_newtable(L);
+	lua_rawseti(L, -2, SESSION_VIEWS);
 	compat_set_slots(L, -2);
 	compat_get_slots(L, at);
 	struct rille_options options = {
@@ -290,7 +296,10 @@ static int session_on_event(lua_State *L)
 	if (!lua_isnoneornil(L, 2))
 		luaL_checktype(L, 2, LUA_TFUNCTION);
 	lua_settop(L, 2);
-	slot_set(L, 1, SESSION_ON_EVENT);
+	slot_get(L, 1, SESSION_CALLBACKS);
+	lua_insert(L, -2);
+	lua_rawseti(L, -2, 0);
+	lua_settop(L, 1);
 	run_listen(session, true);
 	return 1;
 }

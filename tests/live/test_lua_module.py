@@ -358,6 +358,69 @@ class Module(unittest.TestCase):
           assert(tostring(old) == "rille.event: of the past")
         """)
 
+    def test_kept_events(self):
+        """Of more events than are made ready at a time, of two probes that take turns and of two sessions: each is its own as
+        long as its callback runs, and an error afterwards, whatever else is at hand."""
+        results = self.lua("""
+          local e = rille.open {}
+          local kept, sum, other = {}, 0, nil
+          local function seen(name, absent)
+            return function(ev)
+              for _, old in ipairs(kept) do
+                local ok, err = pcall(function() return old[name] end)
+                assert(old ~= ev and not ok and err:find("after its callback", 1, true), err)
+              end
+              if #kept % 50 == 0 then collectgarbage() end
+              assert(ev[absent] == nil and ev:copy()[name] == ev[name])
+              sum = sum + ev[name]
+              kept[#kept + 1] = ev
+            end
+          end
+          local s = e:load {
+            { "syscall:lseek", where = "errno == EBADF", fields = { "offset" }, on_event = seen("offset", "addr") },
+            { "syscall:munmap", where = "len == 0 && ret < 0", fields = { "addr" }, on_event = seen("addr", "offset") },
+          }
+          s:target_pid(pid):attach()
+          ready()
+          while e:dispatch() do end
+          local metatable = debug.getmetatable(kept[1])
+          for _, what in ipairs { io.stdout, s, {}, 5 } do
+            for _, f in ipairs { metatable.__index, metatable.__tostring } do
+              local ok, err = pcall(f, what, "offset")
+              assert(not ok and err:find("event expected", 1, true), err)
+            end
+          end
+          print(#kept, sum)
+        """, ["python3", "-c", "import ctypes; c = ctypes.CDLL(None)\n"
+              "for n in range(100): c.lseek(-1, ctypes.c_int64(n), 0); c.munmap(n, 0)\n"])
+        for out, _ in results.values():
+            self.assertEqual(out.split(), ["200", str(2 * sum(range(100)))])
+
+    def test_events_of_two_sessions(self):
+        """In a callback that dispatches another session both events can be read, also with each other's methods."""
+        self.lua("""
+          local a, b = rille.open {}, rille.open {}
+          local n, inner = 0, 0
+          local outer
+          local t = b:load(pairs_of()):target_comm(comm):on_event(function(ev)
+            inner = inner + 1
+            assert(outer and outer.pid == outer:copy().pid)
+            assert(outer.copy(ev).fds[1] == ev.fds[1] and ev.show(outer, "fds") == outer:show("fds"))
+          end):attach()
+          a:load(pairs_of()):target_pid(pid):on_event(function(ev)
+            n, outer = n + 1, ev
+            if n == 1 then
+              run(1)
+              repeat b:dispatch(1000) until inner >= 2
+            end
+            assert(ev.fds[1] == ev:copy().fds[1])
+          end):attach()
+          ready()
+          while a:dispatch() do end
+          assert(n == 2 and inner >= 2, n .. " " .. inner)
+          t:stop()
+        """)
+
     # --- loops ---
 
     def test_coroutines(self):
