@@ -19,7 +19,7 @@ TABLE = """{ "syscall:socket", where = "protocol == 250", stack = "user",
 
 
 def host_flags(library):
-    return ["-g", "-O1", f"-I{INCLUDE}", f"-L{library.parent}", "-lrille", f"-Wl,-rpath,{library.parent}"]
+    return ["-g", "-O1", f"-I{INCLUDE}", f"-L{library.parent}", "-lrille", "-pthread", f"-Wl,-rpath,{library.parent}"]
 
 
 class Output:

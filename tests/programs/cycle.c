@@ -17,6 +17,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <rille.h>
 #include <signal.h>
 #include <stdio.h>
@@ -198,6 +199,24 @@ static void exhaust(struct host *host, long first, long count)
 	tell(host, 0);
 }
 
+static void *do_nothing(void *user)
+{
+	return user;
+}
+
+/* The library starts a thread if an address on an unwound stack may be in a page that blocks, which is a matter of chance.
+ * The C library keeps the memory of a thread that has ended for the next one: so it has some from the beginning. */
+static void start_thread_once(void)
+{
+	pthread_t thread;
+	pthread_attr_t attr;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 64 << 10);
+	if (pthread_create(&thread, &attr, do_nothing, NULL) == 0)
+		pthread_join(thread, NULL);
+	pthread_attr_destroy(&attr);
+}
+
 int main(int argc, char **argv)
 {
 	struct host host = {.what = argv[1]};
@@ -210,6 +229,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	host.null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	host.child = start_child(&host.go);
+	start_thread_once();
 	play(&host);
 	tell(&host, 0);
 	print_state("first");
