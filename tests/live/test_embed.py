@@ -86,6 +86,22 @@ class Embed(unittest.TestCase):
                        *self.flags("--cflags"))
             self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_uninstalled(self):
+        """A program can be built against the build folder, with the pkg-config file that lies there."""
+        if not shutil.which("pkg-config"):
+            self.skipTest("no pkg-config")
+        env = {name: value for name, value in os.environ.items() if not name.startswith("PKG_CONFIG")}
+        done = run("pkg-config", "--cflags", "--libs", "rille",
+                   env=env | {"PKG_CONFIG_PATH": str(BUILD / "meson-uninstalled")})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        source, program = self.top / "here.c", self.top / "here"
+        source.write_text("#include <rille.h>\n#include <stdio.h>\n"
+                          "int main(void) { return puts(rille_version()) < 0; }\n", encoding="utf-8")
+        done = run("cc", "-Wall", "-Werror", source, "-o", program, *done.stdout.split())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = run(program, env=env | {"LD_LIBRARY_PATH": str(BUILD / "engine")})
+        self.assertRegex(done.stdout, r"^\d+\.\d+\.\d+\n$")
+
     def test_symbols(self):
         """The library shows the functions of rille.h and nothing else, and its map lists them; nm is the oracle."""
         done = run("nm", "-D", "--defined-only", self.libdir / "librille.so")
