@@ -316,18 +316,13 @@ int rille_event_show(const rille_event *object, int field, const char **ret, siz
 int rille_event_json(const rille_event *object, const char **ret, size_t *ret_len)
 {
 	int e;
-	size_t len;
 	struct event *event = event_live(object, &e);
 	if (!event)
 		return e;
 	rille *r = object->r;
 	if (!ret || !ret_len)
 		return handle_null(r, "rille_event_json", ret ? "ret_len" : "ret");
-	e = session_event_json(r->session, &r->shared, event, ret, &len, &r->err);
-	if (e < 0)
-		return e;
-	*ret_len = len - 1; /* without the newline */
-	return 0;
+	return session_event_json(r->session, &r->shared, event, ret, ret_len, &r->err);
 }
 
 int rille_event_container(const rille_event *object, const char **ret)

@@ -72,23 +72,41 @@ static int read_field(rille *r, struct spec_probe *probe, const struct rille_fie
 	return e < 0 ? e : spec_check_field(probe, field, &r->err);
 }
 
+/* A word that is only looked at; absent if `text` is NULL. */
+static int read_word(rille *r, struct spec_text *word, const char *text, const char *place)
+{
+	*word = (struct spec_text){0};
+	if (copy_text(session_spec(r->session), word, text, "probe %zu %s", session_spec(r->session)->nprobes, place) ==
+	        0)
+		return 0;
+	free(word->text);
+	return err_nomem(&r->err);
+}
+
+static int read_moment(rille *r, struct spec_probe *probe, const char *at)
+{
+	struct spec_text word;
+	int e = read_word(r, &word, at, "at");
+	if (e < 0 || !at)
+		return e;
+	e = spec_read_moment(&word, probe, &r->err);
+	free(word.text);
+	return e;
+}
+
 static int read_stack(rille *r, struct spec_probe *probe, const struct rille_probe *given)
 {
-	struct spec *spec = session_spec(r->session);
-	struct spec_text word = {0};
+	struct spec_text word;
 	if (given->depth > SPEC_MAX_DEPTH || given->max_bytes > SPEC_MAX_STACK)
 		return err_set(&r->err, -EINVAL, ERR_SCRIPT, "bad-value",
-		        "probe %zu: `depth` is at most %d, `max_bytes` at most %d", spec->nprobes, SPEC_MAX_DEPTH,
-		        SPEC_MAX_STACK);
+		        "probe %zu: `depth` is at most %d, `max_bytes` at most %d", session_spec(r->session)->nprobes,
+		        SPEC_MAX_DEPTH, SPEC_MAX_STACK);
 	probe->stack.depth = given->depth;
 	probe->stack.max_bytes = given->max_bytes;
-	if (!given->stack)
-		return 0;
-	if (copy_text(spec, &word, given->stack, "probe %zu stack", spec->nprobes) < 0) {
-		free(word.text);
-		return err_nomem(&r->err);
-	}
-	int e = spec_read_sides(&word, &probe->stack.sides, &r->err);
+	int e = read_word(r, &word, given->stack, "stack");
+	if (e < 0 || !given->stack)
+		return e;
+	e = spec_read_sides(&word, &probe->stack.sides, &r->err);
 	free(word.text);
 	return e;
 }
@@ -101,10 +119,20 @@ static int read_probe(rille *r, const struct rille_probe *given)
 	        copy_text(spec, &probe->where, given->where, "probe %zu where", spec->nprobes) < 0)
 		return err_nomem(&r->err);
 	probe->pos = probe->on.pos;
-	int e = read_stack(r, probe, given);
+	probe->optional = given->optional;
+	int e = read_moment(r, probe, given->at);
+	if (e == 0)
+		e = read_stack(r, probe, given);
 	for (size_t i = 0; e == 0 && i < given->nfields; i++)
 		e = read_field(r, probe, &given->fields[i]);
 	return e;
+}
+
+/* What this version does not know of the struct, inside the size that it knows. */
+static bool has_unknown(const struct rille_probe *probe)
+{
+	static const uint8_t none[sizeof(probe->reserved)];
+	return probe->optional > 1 || memcmp(probe->reserved, none, sizeof(none)) != 0;
 }
 
 static int check_arguments(rille *r, const struct rille_probe *probe)
@@ -132,7 +160,7 @@ int rille_add_probe(rille *r, const struct rille_probe *given)
 	if (r->script)
 		return err_set(&r->err, -EBUSY, ERR_RUNTIME, "wrong-state",
 		        "a script has been loaded; probes are declared by it or from C, not both");
-	if (!handle_read_struct(&probe, sizeof(probe), given))
+	if (!handle_read_struct(&probe, sizeof(probe), given) || has_unknown(&probe))
 		return err_set(&r->err, -EINVAL, ERR_RUNTIME, "bad-argument",
 		        "rille_add_probe: a struct rille_probe of another version, or `size` is not set");
 	e = check_arguments(r, &probe);

@@ -104,7 +104,7 @@ const char *session_over_reason(const struct session *session);
 int session_emit_event(struct session *session, struct event *event);
 int session_emit_row(struct session *session, const struct cell *cells, size_t n);
 int session_print(struct session *session, const char *text, size_t len);
-/* The event as the format `jsonl` writes it, newline included; valid until the next call. `options` count at the first. */
+/* The event as the format `jsonl` writes it, without its newline; valid until the next call. `options` count at the first. */
 int session_event_json(struct session *session, const struct sink_options *options, struct event *event,
         const char **ret, size_t *ret_len, struct err *err);
 /* Ends the trace after this round. */

@@ -156,6 +156,9 @@ struct rille_probe {
 	const char *stack;  /* "user", "kernel", "both"; NULL: none */
 	uint32_t depth;     /* at most so many frames; 0: 1024 */
 	uint32_t max_bytes; /* of the user stack that are copied in the kernel; 0: 32768 */
+	const char *at;     /* of a system call: "entry", before it does anything; "exit" or NULL: when it returns */
+	uint8_t optional;   /* 1: left out where the kernel does not have it, or a structure that it names */
+	uint8_t reserved[7];
 };
 RILLE_API int rille_add_probe(rille *r, const struct rille_probe *probe);
 
@@ -271,8 +274,8 @@ RILLE_API int rille_event_sockaddr(const rille_event *event, int field, void *re
 /* Any field as the output `text` shows it: SOCK_STREAM, 127.0.0.1:80, 1.5 ms; "-" if it has no value. Fit for a terminal.
  * *ret is NUL-terminated and valid until the next call of this function with the event. */
 RILLE_API int rille_event_show(const rille_event *event, int field, const char **ret, size_t *ret_len);
-/* The event as one JSON object, the bytes of the line that the output `jsonl` writes, without its newline. Valid until
- * the next call of this function with the event. */
+/* The event as one JSON object, the bytes of the line that the output `jsonl` writes, without its newline. *ret is
+ * NUL-terminated and valid until the next call of this function with the event. */
 RILLE_API int rille_event_json(const rille_event *event, const char **ret, size_t *ret_len);
 
 /* The container that the event's process runs in, "docker:web-1"; reads a file of /proc. -ENODATA: none, or not known. */

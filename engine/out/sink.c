@@ -107,11 +107,16 @@ int sink_open_memory(
 
 int sink_line(struct sink *sink, struct event *event, const char **ret, size_t *ret_len)
 {
-	text_reset(&sink->out.buffer);
+	struct text *line = &sink->out.buffer;
+	text_reset(line);
 	sink->format->event(sink, event);
-	*ret = text_str(&sink->out.buffer);
-	*ret_len = sink->out.buffer.len;
-	return text_failed(&sink->out.buffer) ? -ENOMEM : 0;
+	if (text_failed(line))
+		return -ENOMEM;
+	if (line->len && line->data[line->len - 1] == '\n')
+		line->data[--line->len] = '\0';
+	*ret = text_str(line);
+	*ret_len = line->len;
+	return 0;
 }
 
 int sink_event(struct sink *sink, struct event *event)

@@ -99,7 +99,7 @@ int sink_open(struct sink **ret, const struct sink_options *options, const struc
 /* One that writes nowhere, for sink_line(). */
 int sink_open_memory(
         struct sink **ret, const struct sink_options *options, const struct sink_meta *meta, struct err *err);
-/* What the format writes for an event; valid until the next call. -ENOMEM. */
+/* What the format writes for an event, without the newline at its end; valid until the next call. -ENOMEM. */
 int sink_line(struct sink *sink, struct event *event, const char **ret, size_t *ret_len);
 /* 0, -EPIPE (quiet), or another negative errno once writing failed (full disk): the sink says so at sink_end too. */
 int sink_event(struct sink *sink, struct event *event);

@@ -101,5 +101,7 @@ int spec_split_field(const struct spec_text *whole, struct spec_field *field, st
 int spec_check_field(const struct spec_probe *probe, const struct spec_field *field, struct err *err);
 /* "user", "kernel", "both". */
 int spec_read_sides(const struct spec_text *word, unsigned *ret_sides, struct err *err);
+/* "entry", "exit": when the probe, whose name is known, fires. */
+int spec_read_moment(const struct spec_text *word, struct spec_probe *probe, struct err *err);
 
 #endif

@@ -96,22 +96,49 @@ int spec_check_field(const struct spec_probe *probe, const struct spec_field *fi
 	return 0;
 }
 
+/* Which of the n words it is; -1, with what was probably meant in `nearest`. */
+static int find_word(const char *word, const char *const *words, int n, struct nearest *nearest)
+{
+	nearest_init(nearest, word);
+	for (int i = 0; i < n; i++) {
+		if (strcmp(word, words[i]) == 0)
+			return i;
+		nearest_offer(nearest, words[i]);
+	}
+	return -1;
+}
+
 int spec_read_sides(const struct spec_text *word, unsigned *ret_sides, struct err *err)
 {
 	static const char *const sides[] = {"user", "kernel", "both"};
 	struct nearest nearest;
-	nearest_init(&nearest, word->text);
-	for (unsigned i = 0; i < 3; i++) {
-		if (strcmp(word->text, sides[i]) == 0) {
-			*ret_sides = i + 1;
-			return 0;
-		}
-		nearest_offer(&nearest, sides[i]);
+	int found = find_word(word->text, sides, 3, &nearest);
+	if (found >= 0) {
+		*ret_sides = (unsigned)found + 1;
+		return 0;
 	}
 	err_at(err, word->pos, "bad-value", "`stack` is \"user\", \"kernel\" or \"both\", not \"%s\"", word->text);
 	if (nearest.best)
 		err_hint(err, "did you mean %s?", nearest.best);
 	else
 		err_hint(err, "known here: user kernel both");
+	return -EINVAL;
+}
+
+int spec_read_moment(const struct spec_text *word, struct spec_probe *probe, struct err *err)
+{
+	static const char *const moments[] = {"exit", "entry"};
+	struct nearest nearest;
+	int found = find_word(word->text, moments, 2, &nearest);
+	probe->at_entry = found == 1;
+	if (found == 0 || (found == 1 && strncmp(probe->on.text, "syscall:", 8) == 0))
+		return 0;
+	if (found == 1)
+		return err_at(err, word->pos, "bad-value", "`at` is for system calls, and this is %s", probe->on.text);
+	err_at(err, word->pos, "bad-value", "`at` is \"entry\" or \"exit\", not \"%s\"", word->text);
+	if (nearest.best)
+		err_hint(err, "did you mean %s?", nearest.best);
+	else
+		err_hint(err, "known here: entry exit");
 	return -EINVAL;
 }

@@ -65,15 +65,8 @@ static int read_moment(struct declare *d, const struct table *table, struct spec
 {
 	struct spec_text text = {0};
 	int r = table_key_text(d, table, "at", &text);
-	if (r < 0 || !text.text)
-		return r;
-	probe->at_entry = strcmp(text.text, "entry") == 0;
-	if (!probe->at_entry && strcmp(text.text, "exit") != 0) {
-		r = err_at(d->err, text.pos, "bad-value", "`at` is \"entry\" or \"exit\", not \"%s\"", text.text);
-		table_hint(d->err, " entry exit ", text.text);
-	} else if (probe->at_entry && strncmp(probe->on.text, "syscall:", 8) != 0) {
-		r = err_at(d->err, text.pos, "bad-value", "`at` is for system calls, and this is %s", probe->on.text);
-	}
+	if (r == 0 && text.text)
+		r = spec_read_moment(&text, probe, d->err);
 	free(text.text);
 	return r;
 }
