@@ -414,6 +414,13 @@ function session:report(reason) end
 ---@return rille.session
 function session:snapshot() end
 
+---What a stack is about, as `rille.origin` tells scripts, with the entries that this session's script has added; nil if that is not
+---known.
+---@param stack? rille.frame[]
+---@param path? string of the descriptor, or the address of a Unix socket
+---@return rille.origin?
+function session:origin(stack, path) end
+
 ---Why the trace ended, nil while it has not.
 ---@return string?
 function session:over() end

@@ -165,6 +165,7 @@ void rille_free(rille *r)
 	if (!is_forked(r))
 		rille_stop(r, NULL);
 	events_free(r);
+	rille_free(r->scriptless);
 	script_free(r->script);
 	session_free(r->session);
 	for (size_t i = 0; i < r->noutputs; i++) {
@@ -177,6 +178,7 @@ void rille_free(rille *r)
 	free(r->columns);
 	free(r->fields);
 	free(r->compiler);
+	text_fini(&r->policy);
 	text_fini(&r->formatted);
 	free(r);
 }

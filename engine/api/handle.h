@@ -33,6 +33,8 @@ struct rille {
 	const char **columns;
 	struct crac_list crac; /* what `shared.open.crac` is, once set */
 	char *crac_path;       /* … and `shared.open.crac_path` */
+	rille *scriptless;     /* origin.c: whose script has the rules if this handle has none; NULL: nobody asked */
+	struct text policy;    /* origin.c */
 	struct events *events; /* event.c; NULL: there was never a callback */
 	unsigned inside;       /* callbacks of the host's that we are in */
 	pid_t owner;           /* the process that attached; 0 = none */

@@ -311,6 +311,23 @@ struct rille_stack {
 /* The stack, resolved when first asked for. -ENODATA: the probe takes no stack of that side. */
 RILLE_API int rille_event_stack(const rille_event *event, int side, struct rille_stack *ret);
 
+/* What a stack is about, by the table of what is known of the C library, the JVM, Netty, Node.js and so on, with what the
+ * script that was loaded has added to rille.origins (rille-script(7)). */
+struct rille_origin {
+	size_t size;                /* sizeof(struct rille_origin) */
+	const char *name;           /* "jdk-watch-service"; valid until rille_free() */
+	const char *about, *advice; /* one line each: what it is, what to do about it (NULL: nothing) */
+	const char *
+	        crac; /* a rule for -Djdk.crac.resource-policies, NULL: none; valid until the next call with the handle */
+	int64_t frame; /* number of the frame that told; -1: it was the path */
+	int64_t by;    /* of the first frame of the program itself; -1: none */
+};
+/* `frames`: of rille_event_stack(), or others, innermost first, of which the first 1024 count, with what is known of kind,
+ * name, module and file; nframes 0: none. `path`: of the descriptor that was made, or the address of a Unix socket; NULL:
+ * not known. -ENODATA, and no error is set: what they are about is not known. */
+RILLE_API int rille_origin(
+        rille *r, const struct rille_frame *frames, size_t nframes, const char *path, struct rille_origin *ret);
+
 /* What the attached probes record; known after rille_check() or rille_attach(). -ENOENT past the last field or probe. */
 enum rille_kind { RILLE_INT = 1, RILLE_UINT, RILLE_BOOL, RILLE_TEXT, RILLE_BYTES, RILLE_SOCKADDR };
 struct rille_field_info {

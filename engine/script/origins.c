@@ -183,11 +183,7 @@ static const char *frame_string(lua_State *L, const char *key)
 
 static void read_frame(lua_State *L, struct frame *frame)
 {
-	const char *kind = frame_string(L, "kind");
-	frame->kind = FRAME_UNKNOWN;
-	for (int i = FRAME_KERNEL; kind && i < FRAME_UNKNOWN; i++)
-		if (!strcmp(kind, frame_kind_name(i)))
-			frame->kind = (uint8_t)i;
+	frame->kind = (uint8_t)frame_kind_find(frame_string(L, "kind"));
 	frame->name = frame_string(L, "name");
 	frame->module = frame_string(L, "module");
 	frame->file = frame_string(L, "file");

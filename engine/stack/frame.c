@@ -42,6 +42,14 @@ const char *frame_kind_name(enum frame_kind kind)
 	return (size_t)kind < sizeof(names) / sizeof(*names) ? names[kind] : "unknown";
 }
 
+enum frame_kind frame_kind_find(const char *name)
+{
+	int kind = name ? FRAME_KERNEL : FRAME_UNKNOWN;
+	while (kind < FRAME_UNKNOWN && strcmp(name, frame_kind_name((enum frame_kind)kind)) != 0)
+		kind++;
+	return (enum frame_kind)kind;
+}
+
 const char *frame_tier_name(enum frame_tier tier)
 {
 	static const char *const names[] = {

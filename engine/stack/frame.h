@@ -64,6 +64,7 @@ enum stack_end {
 enum { STACK_ENDS = STACK_NO_MEMORY + 1 };
 const char *stack_end_name(enum stack_end end); /* "root", "no-cfi", … */
 const char *frame_kind_name(enum frame_kind kind);
+enum frame_kind frame_kind_find(const char *name); /* FRAME_UNKNOWN for other names and NULL */
 const char *frame_tier_name(enum frame_tier tier); /* NULL for TIER_NONE */
 const char *frame_how_name(enum frame_how how);    /* NULL for HOW_CFI */
 

@@ -161,6 +161,10 @@ bool event_push(lua_State *L, struct session *session, int metatables, int views
 /* The callback has returned: its event is not to be used any more. Does not enter Lua. */
 void event_end(struct session *session);
 
+/* --- origin.c --- */
+
+int session_origin(lua_State *L); /* session:origin([stack [, path]]) */
+
 /* --- value.c --- */
 
 void value_open(lua_State *L);

@@ -490,9 +490,9 @@ void session_open(lua_State *L)
 	        {"target_uid", session_target_uid}, {"add_output", session_add_output}, {"on_event", session_on_event},
 	        {"params", session_params}, {"summary", session_summary}, {"check", session_check_method},
 	        {"emit", session_emit}, {"attach", session_attach}, {"stop", session_stop}, {"report", session_report},
-	        {"snapshot", session_snapshot}, {"over", session_over}, {"stats", session_stats},
-	        {"phases", session_phases}, {"mechanisms", session_mechanisms}, {"close", session_close_method},
-	        {NULL, NULL}};
+	        {"snapshot", session_snapshot}, {"origin", session_origin}, {"over", session_over},
+	        {"stats", session_stats}, {"phases", session_phases}, {"mechanisms", session_mechanisms},
+	        {"close", session_close_method}, {NULL, NULL}};
 	static const luaL_Reg metamethods[] = {{"__gc", session_gc}, {"__close", session_close_method},
 	        {"__tostring", session_tostring}, {NULL, NULL}};
 	luaL_newmetatable(L, SESSION);

@@ -189,6 +189,50 @@ class Module(unittest.TestCase):
         for out, _ in self.lua(wide, luas=["luajit"]).values():
             self.assertEqual(out.strip(), done.stdout.strip())
 
+    def test_origins(self):
+        """session:origin() tells what rille.origin() tells a script: of a real stack by the script's own entry, and of frames and
+        paths by the entries that every script has."""
+        text = """
+          local own = { { kind = "java", name = "com.example.Main.main" } }
+          local dns = { { kind = "native", name = "send_dg", module = "/usr/lib/libc.so.6" }, own[1] }
+          local function tell(stack, path)
+            local o = origin(stack, path)
+            print(o and o.name, o and o.about, o and o.advice, o and o.crac, o and o.frame and o.frame.name, o and o.by and o.by.name)
+          end
+          tell(dns) tell(own) tell(nil, "/var/lib/sss/mc/passwd") tell(nil, "/nowhere") tell(dns, "/x") tell(nil) tell({})
+          print(pcall(origin, { 5 }))
+        """
+        rule = "table.insert(rille.origins, 1, { name = 'mine', about = 'a pair', match = { 'socketpair' } })\n"
+        with tempfile.TemporaryDirectory() as folder:
+            script = pathlib.Path(folder) / "s.lua"
+            script.write_text(rule + "return { probes = { { 'syscall:getppid' } }, on_start = function(out)\n local origin = rille.origin\n"
+                              + text + "out:stop()\nend }\n", encoding="utf-8")
+            done = rille.run("run", script, "-q")
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("glibc-resolver", done.stdout)
+        results = self.lua(f"""
+          local e = rille.open {{}}
+          local s = e:load_string([[{rule}return {{ probes = {{ {{ "syscall:socketpair", stack = "user" }} }} }}]])
+          local plain = e:load(pairs_of())
+          local function origin(...) return plain:origin(...) end
+          {text}
+          local n = 0
+          s:target_pid(pid):on_event(function(ev, session)
+            local of = session:origin(ev.ustack)
+            assert(of.name == "mine" and of.frame == ev.ustack[1] and plain:origin(ev.ustack) == nil)
+            n = n + 1
+          end):attach()
+          ready()
+          while e:dispatch() do end
+          assert(n == 2, n)
+        """)
+
+        def lines(shown):
+            return [re.sub(r"^false.*(origin: )", r"false \1", line) for line in shown.splitlines()]
+
+        for out, _ in results.values():
+            self.assertEqual(lines(out), lines(done.stdout))
+
     def test_addresses(self):
         """A socket address is a table, as in scripts."""
         code = ("import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]; s.close()\n"

@@ -290,6 +290,9 @@ AT(rille_frame, inlined, 84);
 SAME(rille_stack, 40);
 AT(rille_stack, nframes, 16);
 AT(rille_stack, end, 24);
+SAME(rille_origin, 56);
+AT(rille_origin, crac, 32);
+AT(rille_origin, by, 48);
 SAME(rille_field_info, 32);
 AT(rille_field_info, kind, 16);
 SAME(rille_totals, 352);
@@ -463,6 +466,41 @@ static void look_at_arrays(struct seen *seen, const rille_event *event)
 	assert_memory_equal(bytes, &bound, sizeof(bound));
 	assert_int_equal(rille_event_show(event, 0, &text, NULL), 0);
 	assert_string_equal(text, "127.1.2.3:0");
+}
+
+/* What is told of a stack is what a script is told; a script's own entries count with its handle, and nothing known is no
+ * error. */
+static void test_origins(void **state)
+{
+	static const char text[] =
+	        "table.insert(rille.origins, 1, { name = 'mine', about = 'a', match = { 'my_*' } })\n"
+	        "return { probes = { { 'syscall:bind' } } }";
+	const struct rille_frame resolver[] = {{.kind = "native", .name = "send_dg", .module = "/usr/lib/libc.so.6"},
+	        {.kind = "java", .name = "com.example.Main.main"}},
+	                         mine = {.kind = "native", .name = "my_call", .module = "/opt/prog"};
+	struct rille_origin origin = {.size = sizeof(origin)};
+	rille *handles[] = {new_handle(), new_handle()};
+	assert_int_equal(rille_load_string(handles[1], text, strlen(text), "mine"), 0);
+	for (int i = 0; i < 2; i++) {
+		rille *r = handles[i];
+		assert_int_equal(rille_origin(r, resolver, 2, NULL, &origin), 0);
+		assert_string_equal(origin.name, "glibc-resolver");
+		assert_non_null(origin.about);
+		assert_non_null(origin.advice);
+		assert_null(origin.crac);
+		assert_int_equal(origin.frame, 0);
+		assert_int_equal(origin.by, 1);
+		assert_int_equal(rille_origin(r, &mine, 1, NULL, &origin), i ? 0 : -ENODATA);
+		assert_string_equal(origin.name, i ? "mine" : "glibc-resolver");
+		assert_int_equal(rille_origin(r, NULL, 0, NULL, &origin), -ENODATA);
+		assert_int_equal(rille_origin(r, &resolver[1], 1, NULL, &origin), -ENODATA);
+		assert_int_equal(rille_last_error(r)->code, 0);
+		assert_error(r, rille_origin(r, NULL, 1, NULL, &origin), -EINVAL, "null-argument");
+		assert_error(r, rille_origin(r, resolver, 2, NULL, NULL), -EINVAL, "null-argument");
+	}
+	assert_int_equal(rille_origin(NULL, resolver, 2, NULL, &origin), -EINVAL);
+	rille_free(handles[0]);
+	rille_free(handles[1]);
 }
 
 static void look_at_moment(struct seen *seen, const rille_event *event)
@@ -1163,6 +1201,7 @@ int main(void)
 	        cmocka_unit_test(test_refused_probes),
 	        cmocka_unit_test(test_sizes),
 	        cmocka_unit_test(test_values),
+	        cmocka_unit_test(test_origins),
 	        cmocka_unit_test(test_moments),
 	        cmocka_unit_test(test_arrays_and_addresses),
 	        cmocka_unit_test(test_json),
