@@ -15,6 +15,7 @@
 #include "engine/out/frame_text.h"
 #include "engine/out/value.h"
 #include "lua/builtins.h"
+#include "lua/lookup.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -207,10 +208,15 @@ static int unknown_field(lua_State *L, const struct event *event)
 	return luaL_error(L, "%s has no field '%s'", event->probe->name, name);
 }
 
-/* ev.NAME; upvalue 1: names to numbers, and methods. */
+/* ev.NAME; upvalue 1: names to numbers, and methods; 2: the lookup of the numbers. */
 static int view_index(lua_State *L)
 {
 	struct event *event = view_check(L, 1);
+	const struct lookup_entry *found = lookup_find(lua_touserdata(L, lua_upvalueindex(2)), lua_topointer(L, 2));
+	if (found->name) {
+		push_member(L, event, found->number);
+		return 1;
+	}
 	lua_pushvalue(L, 2);
 	int type = lua_rawget(L, lua_upvalueindex(1));
 	if (type == LUA_TNUMBER)
@@ -327,7 +333,10 @@ static int make_metatable(lua_State *L, const struct probe_schema *probe)
 	push_names(L, probe);
 	lua_pushvalue(L, -1);
 	luaL_setfuncs(L, methods, 1); /* into the names, which are their upvalue too */
-	lua_pushcclosure(L, view_index, 1);
+	size_t room = lookup_room(L, lua_gettop(L));
+	struct lookup *lookup = lua_newuserdatauv(L, lookup_size(room), 0);
+	lookup_fill(L, lookup, room, NULL, lua_gettop(L) - 1);
+	lua_pushcclosure(L, view_index, 2);
 	lua_setfield(L, -2, "__index");
 	lua_pushcfunction(L, view_newindex);
 	lua_setfield(L, -2, "__newindex");

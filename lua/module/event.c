@@ -6,9 +6,10 @@
  * This is the way that every event takes, so it has few steps. Views are made ahead, many at a time, in protected calls;
  * the callback is then called directly (run.c). Each probe has a metatable of its own, whose __index has what it needs as
  * upvalues: that its argument is the event at hand is one comparison with the session's, and a name is found by the
- * address of its string, without entering Lua's tables. */
+ * address of its string (lua/lookup.h). */
 #include "module.h"
 #include "lua/builtins.h"
+#include "lua/lookup.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -46,51 +47,6 @@ static struct session *view_check(lua_State *L)
 	if (!view->session)
 		luaL_error(L, "event used after its callback; ev:copy() makes a table that can be kept");
 	return view->session;
-}
-
-/* --- names --- */
-
-/* Numbers of fields by the addresses of their names, which are strings of Lua's and objects like any other. The table of
- * names keeps them: as long as it does nothing else is there, so an address that is found is the name. Each Lua has short
- * strings once only; a name that is not found is looked for in the table. */
-struct lookup {
-	struct session *session;
-	size_t mask;
-	struct lookup_entry {
-		const void *name; /* NULL: free */
-		int number;
-	} entries[];
-};
-
-static const struct lookup_entry *lookup_find(const struct lookup *lookup, const void *name)
-{
-	uintptr_t bits = (uintptr_t)name >> 4;
-	size_t at = (bits ^ bits >> 6) & lookup->mask;
-	while (lookup->entries[at].name && lookup->entries[at].name != name)
-		at = (at + 1) & lookup->mask;
-	return lookup->entries + at;
-}
-
-/* Pushes the lookup of what the table at `names` has numbers for. */
-static void lookup_push(lua_State *L, struct session *session, int names)
-{
-	size_t n = 0, room = 8;
-	for (lua_pushnil(L); lua_next(L, names); lua_pop(L, 1))
-		n++;
-	while (room < 2 * n)
-		room *= 2;
-	size_t size = sizeof(struct lookup) + room * sizeof(struct lookup_entry);
-	struct lookup *lookup = compat_bytes(L, size);
-	memset(lookup, 0, size);
-	lookup->session = session;
-	lookup->mask = room - 1;
-	for (lua_pushnil(L); lua_next(L, names); lua_pop(L, 1)) {
-		if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TNUMBER)
-			continue;
-		const void *name = lua_topointer(L, -2);
-		size_t at = (size_t)(lookup_find(lookup, name) - lookup->entries);
-		lookup->entries[at] = (struct lookup_entry){name, (int)lua_tointeger(L, -1)};
-	}
 }
 
 /* --- fields --- */
@@ -313,7 +269,7 @@ static int index_rest(lua_State *L)
 static int event_index(lua_State *L)
 {
 	const struct lookup *lookup = lua_touserdata(L, lua_upvalueindex(INDEX_LOOKUP));
-	struct session *session = lookup->session;
+	struct session *session = lookup->owner;
 	const struct view *view = lua_touserdata(L, 1);
 	const struct lookup_entry *found = lookup_find(lookup, lua_topointer(L, 2));
 	if (!view || view != session->view || !found->name)
@@ -426,7 +382,8 @@ static void push_metatable(lua_State *L, struct session *session, int self, int 
 	lua_pushlightuserdata(L, &names_key);
 	lua_pushvalue(L, names);
 	lua_rawset(L, names - 1);
-	lookup_push(L, session, names);
+	size_t room = lookup_room(L, names);
+	lookup_fill(L, compat_bytes(L, lookup_size(room)), room, session, names);
 	lua_pushvalue(L, names);
 	lua_pushvalue(L, self);
 	lua_pushcclosure(L, event_index, INDEX_UPVALUES);
