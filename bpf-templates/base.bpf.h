@@ -40,6 +40,7 @@ typedef u64 __attribute__((may_alias)) long_of_text;
 enum {
 	MAP_HASH = 1,
 	MAP_ARRAY = 2,
+	MAP_PERCPU_HASH = 5,
 	MAP_PERCPU_ARRAY = 6,
 	MAP_CGROUP_ARRAY = 8,
 	MAP_LRU_HASH = 9,
@@ -49,6 +50,7 @@ enum {
 	MAP_MMAPABLE = 1 << 10,
 };
 
+enum { ANY = 0, ONLY_NEW = 1 }; /* how to update an element */
 enum { RB_NO_WAKEUP = 1, RB_FORCE_WAKEUP = 2, RB_AVAIL_DATA = 0 };
 
 struct task_struct;

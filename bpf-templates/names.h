@@ -23,6 +23,8 @@
  *     rille_cgroups  cgroup array: whose tasks are traced, if gen_options.target_cgroups
  *     rille_anchors  hash, u32 thread id → u64 address of HotSpot's JavaFrameAnchor, if a probe has user stacks
  *     rille_entries  task storage (or a hash by thread id): the entry's values until the exit. The loader leaves it alone
+ *     rille_rows_N   per-CPU hash, key → struct rille_row: what is counted, N = aggregate_schema.index
+ *     rille_uncounted per-CPU array of struct rille_uncounted, one element an aggregate_schema
  *     rille_scratch  array: where records with a stack or long text are put together; two elements a CPU. Of a
  *                    portable object the loader sets how many
  *
@@ -58,6 +60,8 @@ enum { RILLE_CGROUPS = 8 }; /* containers that can be traced together */
 #define RILLE_MAP_SCRATCH "rille_scratch"
 #define RILLE_MAP_CGROUPS "rille_cgroups"
 #define RILLE_MAP_ANCHORS "rille_anchors"
+#define RILLE_MAP_ROWS "rille_rows_" /* followed by the index in decimal */
+#define RILLE_MAP_UNCOUNTED "rille_uncounted"
 
 /* When the producer wakes the reader. Records are always submitted without a wake-up; afterwards the producer looks here,
  * and rings by discarding an empty record with BPF_RB_FORCE_WAKEUP (the reader's library skips it). Because it looks

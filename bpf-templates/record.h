@@ -64,7 +64,19 @@ struct rille_ustack {
 	rille_u64 regs[RILLE_NREGS];
 };
 
-/* Counters of one probe, summed over the CPUs. seen ≥ target ≥ passed = sent + lost_*. */
+/* An entry of what is counted, as one CPU sees it: how often, and the sum, or the least or greatest value. */
+struct rille_row {
+	rille_u64 count, value;
+};
+
+/* What was not counted of one `count`, `sum` … */
+struct rille_uncounted {
+	rille_u64 full;    /* its map was full */
+	rille_u64 missing; /* the value could not be had */
+};
+
+/* Counters of one probe, summed over the CPUs. seen ≥ target ≥ passed = sent + lost_*, but for lost_full; a probe that only
+ * counts sends nothing. */
 struct rille_stats {
 	rille_u64 seen;        /* times the probe fired, anywhere */
 	rille_u64 target;      /* … in a process that is traced */
@@ -74,6 +86,7 @@ struct rille_stats {
 	rille_u64 lost_entry;  /* the entry could not be kept (map full), so its exit was not joined */
 	rille_u64 lost_compat; /* 32-bit tasks, whose calls have other numbers */
 	rille_u64 lost_limit;  /* over the rate limit or --limit */
+	rille_u64 lost_full;   /* not counted: a map of what is counted was full; once for each of them */
 };
 
 #endif

@@ -136,6 +136,17 @@ int session_emit_row(struct session *session, const struct cell *cells, size_t n
 	return result;
 }
 
+int event_aggregate(struct session *session, const struct aggregate *aggregate)
+{
+	int result = 0;
+	for (size_t i = 0; i < session->noutputs; i++) {
+		int r = sink_aggregate(session->outputs[i].sink, aggregate);
+		if (r < 0)
+			result = sink_result(session, &session->outputs[i], r);
+	}
+	return result;
+}
+
 int session_print(struct session *session, const char *text, size_t len)
 {
 	int result = 0;

@@ -259,8 +259,10 @@ int loop_catch_up(struct session *session, struct err *err)
 int loop_drain(struct session *session, struct err *err)
 {
 	uint64_t sent = count_sent(session);
+	int counted = counts_freeze(session, err);
 	session->frozen = true;
-	int r = handle_sent(session, sent, err);
+	int r = handle_sent(session, sent, counted < 0 ? NULL : err);
+	r = counted < 0 ? counted : r;
 	if (session->procs)
 		proc_table_advance(session->procs, UINT64_MAX);
 	return r;

@@ -64,7 +64,7 @@ static int get_object(struct session *session, struct build *build, struct err *
 static int make_accounts(struct session *session, struct build *build, struct err *err)
 {
 	session->accounts = calloc(session->plan.nprobes + 1, sizeof(*session->accounts));
-	return session->accounts ? 0 : err_nomem(err);
+	return session->accounts ? counts_open(session, err) : err_nomem(err);
 }
 
 /* Before attaching, so that no mapping is missed between the first event and its process's first reading. */
@@ -184,7 +184,10 @@ int plan_open_outputs(struct session *session, struct err *err)
 
 static int open_outputs(struct session *session, struct build *build, struct err *err)
 {
-	return plan_open_outputs(session, err);
+	int r = plan_open_outputs(session, err);
+	if (r == 0)
+		counts_warn(session);
+	return r;
 }
 
 static int open_loop(struct session *session, struct build *build, struct err *err)
@@ -265,6 +268,7 @@ static void undo(struct session *session)
 	session->kernel = NULL;
 	free(session->accounts);
 	session->accounts = NULL;
+	counts_close(session);
 }
 
 int plan_attach(struct session *session, struct err *err)

@@ -8,7 +8,7 @@
 static uint64_t lost_of(const struct rille_stats *stats)
 {
 	/* Over --limit is not a loss. */
-	return stats->lost_ring + stats->lost_entry + stats->lost_compat;
+	return stats->lost_ring + stats->lost_entry + stats->lost_compat + stats->lost_full;
 }
 
 int session_probe_totals(struct session *session, size_t i, struct probe_totals *ret)
@@ -65,8 +65,20 @@ static int finish_outputs(struct session *session, const struct sink_end *end, s
 	return result;
 }
 
+/* How many of what was counted; probes' totals as hosts see them have no place for it. */
+static void warn_full(struct session *session)
+{
+	for (size_t i = 0; i < session->plan.nprobes; i++) {
+		uint64_t full = session->accounts[i].last.lost_full;
+		if (full)
+			log_warn(&session->log, "%s: %llu not counted: the map was full", session->plan.probes[i].name,
+			        (unsigned long long)full);
+	}
+}
+
 static void log_surprises(struct session *session)
 {
+	warn_full(session);
 	uint64_t targets = kernel_lost_targets(session->kernel), corrupt = kernel_corrupt(session->kernel), size, peak;
 	if (targets)
 		log_warn(&session->log, "%llu processes were not traced: too many at a time",
@@ -160,6 +172,8 @@ int session_report_end(struct session *session, const char *reason, struct err *
 		int ended = session->callbacks.on_end(session->callbacks.user, r < 0 ? NULL : err);
 		r = r < 0 ? r : ended;
 	}
+	int counted = session_emit_aggregates(session, r < 0 ? NULL : err);
+	r = r < 0 ? r : counted;
 	struct sink_end end;
 	int described = describe_end(session, reason, &end, r < 0 ? NULL : err);
 	if (described)

@@ -73,6 +73,7 @@ void session_free(struct session *session)
 	loop_close(session);
 	follow_close(session);
 	resolver_free(session->resolver);
+	counts_close(session);
 	kernel_free(session->kernel);
 	stack_fini(&session->ustack);
 	stack_fini(&session->kstack);

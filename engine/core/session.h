@@ -107,6 +107,16 @@ int session_print(struct session *session, const char *text, size_t len);
 /* The event as the format `jsonl` writes it, without its newline; valid until the next call. `options` count at the first. */
 int session_event_json(struct session *session, const struct sink_options *options, struct event *event,
         const char **ret, size_t *ret_len, struct err *err);
+/* What is counted in the kernel (engine/out/aggregate.h): number i, as of now, or of the trace's end. Valid until it is asked for
+ * again. */
+struct aggregate;
+size_t session_aggregate_count(const struct session *session);
+const struct aggregate_schema *session_aggregate_schema(const struct session *session, size_t i);
+int session_aggregate(struct session *session, size_t i, const struct aggregate **ret, struct err *err);
+/* Begins anew. While the trace runs not for `min` and `max` (tag cannot-clear); after its end nothing is told of it any more. */
+int session_aggregate_clear(struct session *session, size_t i, struct err *err);
+/* All of it to every output. */
+int session_emit_aggregates(struct session *session, struct err *err);
 /* Ends the trace after this round. */
 void session_end(struct session *session, const char *reason);
 

@@ -69,6 +69,7 @@ struct session {
 	size_t object_len;
 	uint8_t object_digest[PORTABLE_DIGEST];
 	struct probe_account *accounts;
+	struct counts *counts; /* counts.c: one an aggregate of the plan; NULL before attaching */
 	struct kernel *kernel;
 	struct proc_table *procs;
 	struct followed *followed; /* follow.c: children of the targets */
@@ -133,6 +134,15 @@ int session_report_end(struct session *session, const char *reason, struct err *
 int event_handle(void *session, const struct rille_record *record, size_t size);
 int event_flush(struct session *session);
 int session_fail(struct session *session, int code, const struct err *err);
+
+int event_aggregate(struct session *session, const struct aggregate *aggregate);
+
+/* counts.c: what probes count. */
+int counts_open(struct session *session, struct err *err);
+void counts_close(struct session *session);
+/* Reads it for the last time. */
+int counts_freeze(struct session *session, struct err *err);
+void counts_warn(struct session *session);
 
 /* inside.c: "docker:web-1"; NULL = in no container, or not known. Kept until the session ends. */
 struct inside;

@@ -17,6 +17,7 @@ struct sink_format {
 	void (*event)(struct sink *sink, struct event *event);
 	void (*row)(struct sink *sink, const struct cell *cells, size_t n);
 	void (*print)(struct sink *sink, const char *text, size_t len);
+	void (*aggregate)(struct sink *sink, const struct aggregate *aggregate);
 	void (*lost)(struct sink *sink, const struct probe_totals *probe, uint64_t lost);
 	void (*start)(struct sink *sink);
 	void (*look)(struct sink *sink);

@@ -3,6 +3,7 @@
  * An event is flat: its own members, then the script's fields, then the stacks. A field with the name of one of the
  * event's own members gets an underscore behind it (`type` → `type_`), so that no name stands twice. Everything that
  * came from a traced process goes through text_add_json(). */
+#include "engine/out/aggregate.h"
 #include "engine/out/format.h"
 #include "engine/out/jsonl_names.h"
 #include "engine/out/origin_text.h"
@@ -215,12 +216,18 @@ static void jsonl_print(struct sink *sink, const char *s, size_t len)
 	text_adds(out, "\"}\n");
 }
 
+static void jsonl_aggregate(struct sink *sink, const struct aggregate *aggregate)
+{
+	aggregate_json(&sink->out.buffer, aggregate, &sink->stamp);
+}
+
 static void add_causes(struct text *out, const struct rille_stats *stats)
 {
 	add_number(out, ",\"lost_ring\":", stats->lost_ring);
 	add_number(out, ",\"lost_entry\":", stats->lost_entry);
 	add_number(out, ",\"lost_compat\":", stats->lost_compat);
 	add_number(out, ",\"lost_limit\":", stats->lost_limit);
+	add_number(out, ",\"lost_full\":", stats->lost_full);
 }
 
 /* `lost` is since the last such record; the causes are totals, as at the end. */
@@ -279,6 +286,7 @@ const struct sink_format jsonl_format = {
         .event = jsonl_event,
         .row = jsonl_row,
         .print = jsonl_print,
+        .aggregate = jsonl_aggregate,
         .lost = jsonl_lost,
         .end = jsonl_end,
 };

@@ -145,6 +145,20 @@ int sink_print(struct sink *sink, const char *text, size_t len)
 	return writer_commit(&sink->out);
 }
 
+int sink_aggregate(struct sink *sink, const struct aggregate *aggregate)
+{
+	if (sink->out.error)
+		return sink->out.error;
+	if (sink->format->aggregate)
+		sink->format->aggregate(sink, aggregate);
+	return writer_commit(&sink->out);
+}
+
+bool sink_shows_aggregates(const struct sink *sink)
+{
+	return sink->format->aggregate != NULL;
+}
+
 int sink_lost(struct sink *sink, const struct probe_totals *probe, uint64_t lost)
 {
 	if (sink->out.error)

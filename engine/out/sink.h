@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct aggregate;
 struct crac_list;
 
 /* Of the formats `open`: what to show of what is open. */
@@ -105,6 +106,9 @@ int sink_line(struct sink *sink, struct event *event, const char **ret, size_t *
 int sink_event(struct sink *sink, struct event *event);
 int sink_row(struct sink *sink, const struct cell *cells, size_t n);
 int sink_print(struct sink *sink, const char *text, size_t len);
+/* What was counted, sorted. Formats that have no place for it say nothing: sink_shows_aggregates(). */
+int sink_aggregate(struct sink *sink, const struct aggregate *aggregate);
+bool sink_shows_aggregates(const struct sink *sink);
 /* Losses since the last call, told while the trace runs. */
 int sink_lost(struct sink *sink, const struct probe_totals *probe, uint64_t lost);
 /* Writes what is buffered: called when the ring is empty, so that lines appear at once when events are rare. */

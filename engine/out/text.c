@@ -8,6 +8,7 @@
  * One line an event; with a stack, a line a frame and an empty line behind. The thread is named where it is not the
  * process's first. Lost events are told in the stream only if it is a file of its own: on a terminal the command says
  * so beside it. */
+#include "engine/out/aggregate.h"
 #include "engine/out/format.h"
 #include "engine/out/frame_text.h"
 #include "engine/out/origin_text.h"
@@ -168,6 +169,11 @@ static void text_print(struct sink *sink, const char *s, size_t len)
 	}
 }
 
+static void text_aggregate(struct sink *sink, const struct aggregate *aggregate)
+{
+	aggregate_text(&sink->out.buffer, aggregate, palette_of(sink));
+}
+
 static void add_cause(struct text *out, const char *what, uint64_t n)
 {
 	if (n)
@@ -193,12 +199,13 @@ static void text_end(struct sink *sink, const struct sink_end *end)
 	for (size_t i = 0; i < end->nprobes; i++) {
 		const struct probe_totals *totals = &end->probes[i];
 		const struct rille_stats *stats = &totals->stats;
-		if (stats->lost_ring + stats->lost_entry + stats->lost_compat + totals->unresolved == 0)
+		if (stats->lost_ring + stats->lost_entry + stats->lost_compat + stats->lost_full + totals->unresolved == 0)
 			continue;
 		text_printf(out, "# %s: %llu sent", totals->probe->name, (unsigned long long)stats->sent);
 		add_cause(out, "lost: ring buffer full", stats->lost_ring);
 		add_cause(out, "lost: no room for the call's entry", stats->lost_entry);
 		add_cause(out, "not shown: 32-bit calls", stats->lost_compat);
+		add_cause(out, "not counted: map full", stats->lost_full);
 		add_cause(out, "stacks incomplete", totals->unresolved);
 		text_addc(out, '\n');
 	}
@@ -211,6 +218,7 @@ const struct sink_format text_format = {
         .event = text_event,
         .row = text_row,
         .print = text_print,
+        .aggregate = text_aggregate,
         .lost = text_lost,
         .end = text_end,
 };

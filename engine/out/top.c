@@ -96,6 +96,11 @@ static void top_print(struct sink *sink, const char *text, size_t len)
 	text_format.print(sink, text, len);
 }
 
+static void top_aggregate(struct sink *sink, const struct aggregate *aggregate)
+{
+	text_format.aggregate(sink, aggregate);
+}
+
 static void top_lost(struct sink *sink, const struct probe_totals *probe, uint64_t lost)
 {
 }
@@ -112,6 +117,7 @@ const struct sink_format top_format = {
         .event = top_event,
         .row = top_row,
         .print = top_print,
+        .aggregate = top_aggregate,
         .lost = top_lost,
         .end = top_end,
         .close = top_close,

@@ -232,6 +232,7 @@ static int read_totals(
 	        {"lost_entry", &ret->stats.lost_entry},
 	        {"lost_compat", &ret->stats.lost_compat},
 	        {"lost_limit", &ret->stats.lost_limit},
+	        {"lost_full", &ret->stats.lost_full},
 	        {"callback_errors", &ret->callback_errors},
 	        {"unresolved", &ret->unresolved},
 	};

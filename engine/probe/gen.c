@@ -188,6 +188,7 @@ static void gen_fini(struct gen *gen)
 	text_fini(&gen->entries);
 	text_fini(&gen->records);
 	text_fini(&gen->scratch);
+	text_fini(&gen->rows);
 	text_fini(&gen->probes);
 	text_fini(&gen->exit_cases);
 	text_fini(&gen->enter_cases);
@@ -236,6 +237,9 @@ void gen_result_fini(struct gen_result *result)
 	text_fini(&result->source);
 	for (size_t i = 0; i < result->nprobes; i++)
 		probe_schema_fini(&result->probes[i]);
+	for (size_t i = 0; i < result->naggregates; i++)
+		aggregate_schema_fini(&result->aggregates[i]);
+	free(result->aggregates);
 	free(result->probes);
 	free(result->params);
 	memset(result, 0, sizeof(*result));

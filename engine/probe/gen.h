@@ -38,6 +38,8 @@ struct gen_result {
 	size_t nprobes, probes_cap;
 	struct param_slot *params;
 	size_t nparams, params_cap;
+	struct aggregate_schema *aggregates;
+	size_t naggregates, aggregates_cap;
 };
 
 /* Parses, types and generates everything, or fails with the first error (file, line, column, nearest name). Needs no

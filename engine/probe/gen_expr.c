@@ -194,6 +194,10 @@ static void emit_builtin(struct emit *em, const struct expr *e)
 		add(em, "bpf_ktime_get_ns()");
 		break;
 	case BUILTIN_PROBE:
+		if (e->type.kind == TYPE_INT) { /* as a key */
+			add(em, "index");
+			break;
+		}
 		emit_c_string(em->out, b->schema->name, strlen(b->schema->name));
 		break;
 	case BUILTIN_RET:

@@ -20,8 +20,11 @@ enum { MAX_RECORD = 16384 };
 static const char *const reserved[] = {"probe", "time", "nsecs", "pid", "tid", "ppid", "comm", "ustack", "kstack",
         "ustack_end", "kstack_end", "number", "copy", "show"};
 
+/* The names of keys are checked where they are declared (spec_check_key()). */
 static int check_name(struct build *b, const struct spec_text *name, struct err *err)
 {
+	if (b->is_key)
+		return 0;
 	bool valid = name->text[0] && !isdigit((unsigned char)name->text[0]) && strlen(name->text) < 64;
 	for (const char *s = name->text; *s && valid; s++)
 		valid = isalnum((unsigned char)*s) || *s == '_';
@@ -130,6 +133,24 @@ static int check_recordable(const struct expr_tree *tree, struct err *err)
 	return expr_error(tree->source, tree->root->at, err, "type-mismatch", "a field cannot be %s", type_name(type));
 }
 
+/* What is counted is one number. A key that is the probe's name is its index: a name would be code of its own for each of the
+ * hundreds that a glob can match. */
+static int check_key(const struct build *b, struct expr_tree *tree, struct err *err)
+{
+	struct expr *root = tree->root;
+	bool is_value = b->scope.nfields == b->nkeys;
+	if (root->type.count || (is_value && !type_is_number(&root->type))) {
+		int r = expr_error(tree->source, root->at, err, "type-mismatch", "%s is needed here, and this is %s",
+		        is_value ? "a number" : "a single value", type_name(&root->type));
+		if (root->type.count)
+			err_hint(err, "take one element: NAME[0]");
+		return r;
+	}
+	if (root->op == EXPR_BUILTIN && root->index == BUILTIN_PROBE)
+		root->type = type_int(4, false);
+	return 0;
+}
+
 static int type_field(struct build *b, const struct spec_field *spec, struct expr_tree *tree, struct err *err)
 {
 	int r = check_name(b, &spec->name, err);
@@ -137,6 +158,8 @@ static int type_field(struct build *b, const struct spec_field *spec, struct exp
 		return r;
 	/* "comm", "nsecs" … would be builtins; a short form means the name, so nothing differs here. */
 	if ((r = type_tree(&b->scope, tree, err)) < 0 || (r = check_recordable(tree, err)) < 0)
+		return r;
+	if (b->is_key && (r = check_key(b, tree, err)) < 0)
 		return r;
 	return add_field(b, spec, &tree->root->type, err);
 }
@@ -168,14 +191,26 @@ static void emit_number_field(struct emit *em, const struct expr_tree *tree, siz
 	const char *type = wide_type(&tree->root->type);
 	text_printf(em->out, "\t%s v%zu;\n\tbool has%zu;\n\t{\n\t\tbool ok = true;\n\t\tv%zu =", type, i, i, i);
 	emit_script(em, tree, emit_expr);
-	text_printf(
-	        em->out, "\t\thas%zu = ok;\n\t}\n\trec->f_%s = (u64)v%zu;\n", i, em->build->schema->fields[i].name, i);
+	text_printf(em->out, "\t\thas%zu = ok;\n\t}\n\trec->f_%s = (u64)v%zu%s", i,
+	        em->build->schema->fields[i].name, i, em->build->is_key ? "" : ";\n");
+	if (em->build->is_key)
+		text_printf(em->out, " & -(u64)has%zu;\n", i);
 }
 
 /* Text and bytes that are read are read into their place; what is elsewhere already is copied. */
 static bool is_placed(const struct expr *e)
 {
 	return e->op == EXPR_CALL || e->op == EXPR_ARG || e->op == EXPR_MEMBER || e->op == EXPR_INDEX;
+}
+
+/* Without what was in its room before: a key ends where its text ends. */
+static void emit_key_copy(struct emit *em, const struct expr *e, const char *name)
+{
+	if (e->type.kind == TYPE_STR)
+		text_printf(em->out, "\t\tif (ok)\n\t\t\tbpf_probe_read_kernel_str(rec->f_%s, %u, from);\n", name,
+		        e->type.size);
+	else
+		text_printf(em->out, "\t\tif (ok)\n\t\t\tcopy_bytes(rec->f_%s, %u, from);\n", name, e->type.size);
 }
 
 static void emit_copy(struct emit *em, const struct expr *e, const char *name)
@@ -200,7 +235,9 @@ static void emit_text_field(struct emit *em, const struct expr_tree *tree, size_
 	text_printf(em->out, "\tbool has%zu;\n\t{\n\t\tbool ok = true;\n\t\tconst char *from =", i);
 	emit_script(em, tree, emit_expr);
 	em->to = NULL;
-	if (!is_placed(tree->root))
+	if (!is_placed(tree->root) && em->build->is_key)
+		emit_key_copy(em, tree->root, name);
+	else if (!is_placed(tree->root))
 		emit_copy(em, tree->root, name);
 	else
 		text_adds(em->out, "\t\t(void)from;\n");
@@ -326,8 +363,8 @@ int build_fields(struct build *b, struct err *err)
 	b->trees = calloc(spec->nfields + 1, sizeof(*b->trees));
 	if (!b->trees)
 		return err_nomem(err);
+	b->ntrees = spec->nfields;
 	b->scope.fields = b->fields;
-	b->size = sizeof(struct rille_record);
 	struct emit em = {.gen = b->gen, .build = b, .out = &b->late, .element = ELEMENT_NONE};
 	for (size_t i = 0; i < spec->nfields; i++) {
 		int r = type_field(b, &spec->fields[i], &b->trees[i], err);

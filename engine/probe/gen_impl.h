@@ -2,6 +2,7 @@
  *
  *     gen.c          spec → probes: globs, one build a probe, the whole program
  *     gen_probe.c    one probe: types its expressions, lays out its record, writes its function
+ *     gen_aggregate.c what a probe counts in the kernel
  *     gen_expr.c     expressions → C; gen_kernel.c: those that go through kernel structures
  *     gen_text.c     comparing text and patterns
  *     gen_call.c     the functions of functions.c → C
@@ -24,6 +25,7 @@ enum piece {
 	PIECE_REGS_STACK,
 	PIECE_SEND,
 	PIECE_SCRATCH,
+	PIECE_AGGREGATE,
 	PIECE_STACK_END_VMA,
 	PIECE_STACK_END_NONE,
 	PIECE_USER_STACK,
@@ -92,6 +94,7 @@ struct gen {
 	struct text entries; /* members of struct rille_entry */
 	struct text records; /* a struct a probe */
 	struct text scratch; /* members of struct rille_scratch */
+	struct text rows;    /* the maps of what is counted */
 	struct text probes;  /* functions */
 	struct text exit_cases, enter_cases, tracepoints;
 	char **globs; /* literal patterns that have a table */
@@ -126,6 +129,7 @@ struct build {
 	struct scope scope;
 	struct expr_tree where, filter;
 	struct expr_tree *trees; /* of the fields */
+	size_t ntrees;
 	struct scope_field fields[SCHEMA_MAX_FIELDS];
 	struct text members;     /* of the record's struct */
 	struct text temps;       /* rooms for text behind the part that is sent */
@@ -142,6 +146,11 @@ struct build {
 	unsigned branches; /* in the expressions written so far */
 	bool early_record; /* `where` needs room */
 	bool scratch;
+	bool is_key;          /* this is the small record of something that is counted: equal values have equal bytes */
+	size_t nkeys;         /* … of so many keys, and behind them what is counted */
+	struct build *counts; /* one an aggregate of the probe */
+	size_t ncounts;
+	struct text counting; /* the code of all of them */
 	uint32_t size; /* of the record's fixed part */
 };
 
@@ -217,7 +226,10 @@ void emit_load_argument(struct text *out, const struct build *b, const struct ar
 /* Types, lays out and writes one probe; its schema is appended already. */
 int build_probe(struct build *build, struct err *err);
 void build_fini(struct build *build);
-/* Layout and code of the fields (gen_fields.c). */
+/* Layout and code of the fields (gen_fields.c), from b->size on. */
 int build_fields(struct build *build, struct err *err);
+/* Code and schemas of what the probe counts (gen_aggregate.c), into build->counting. */
+int build_aggregates(struct build *build, struct err *err);
+const char *scratch_room(const struct build *b);
 
 #endif

@@ -19,7 +19,7 @@ static void set_stacks(struct build *b)
 {
 	struct probe_schema *schema = b->schema;
 	const struct gen_options *options = b->gen->options;
-	schema->stack_sides = b->spec->stack.sides | options->force_stack;
+	schema->stack_sides = b->spec->silent ? STACK_NONE : b->spec->stack.sides | options->force_stack;
 	schema->depth = options->depth ? options->depth : b->spec->stack.depth ? b->spec->stack.depth : DEFAULT_DEPTH;
 	uint32_t most = b->spec->stack.max_bytes ? b->spec->stack.max_bytes : DEFAULT_ROOM;
 	schema->max_bytes = (most > MAX_ROOM ? MAX_ROOM : most + PIECE - 1) & ~(PIECE - 1u);
@@ -144,7 +144,7 @@ static void emit_begin(struct build *b, struct text *out)
 	emit_locals(b, out, b->args_used, b->uses_comm);
 }
 
-static const char *scratch_room(const struct build *b)
+const char *scratch_room(const struct build *b)
 {
 	return b->schema->kind == PROBE_SYSCALL ? "SCRATCH_SYSCALL" : "SCRATCH_TRACEPOINT";
 }
@@ -157,9 +157,12 @@ static void emit_scratch(struct build *b, struct text *out)
 	        scratch_room(b));
 }
 
-static void emit_passed(struct text *out)
+static void emit_passed(struct build *b, struct text *out)
 {
-	text_adds(out, "\tstats->passed++;\n\tif (!within_limit()) {\n\t\tstats->lost_limit++;\n\t\treturn;\n\t}\n");
+	text_adds(out, "\tstats->passed++;\n");
+	text_addt(out, &b->counting);
+	if (!b->spec->silent)
+		text_adds(out, "\tif (!within_limit()) {\n\t\tstats->lost_limit++;\n\t\treturn;\n\t}\n");
 }
 
 static void emit_stacks(struct build *b, struct text *out)
@@ -208,7 +211,11 @@ static void emit_function(struct build *b)
 	if (b->early_record)
 		emit_scratch(b, out);
 	text_addt(out, &b->early);
-	emit_passed(out);
+	emit_passed(b, out);
+	if (b->spec->silent) {
+		text_adds(out, "}\n\n");
+		return;
+	}
 	if (b->scratch && !b->early_record)
 		emit_scratch(b, out);
 	if (!b->scratch)
@@ -342,6 +349,8 @@ static int add_unit(struct build *b, char *text, struct err *err)
 	add_numbered(&gen->probes, &b->functions, number);
 	if (b->scratch)
 		text_printf(&gen->scratch, "\t\tstruct rille_p%zu p%zu;\n", number, number);
+	for (size_t i = 0; i < b->spec->naggregates; i++)
+		text_printf(&gen->scratch, "\t\tstruct rille_c%zu_%zu c%zu_%zu;\n", number, i, number, i);
 	return 0;
 }
 
@@ -371,8 +380,10 @@ static void need_pieces(struct build *b)
 		gen_need(gen, PIECE_USER_STACK);
 	if (has_kernel_stack(b))
 		gen_need(gen, PIECE_KERNEL_STACK);
-	if (b->scratch)
+	if (b->scratch || b->spec->naggregates)
 		gen_need(gen, PIECE_SCRATCH);
+	if (b->spec->naggregates)
+		gen_need(gen, PIECE_AGGREGATE);
 	if (b->uses_state)
 		gen_need(gen, gen->features & FEATURE_TASK_STORAGE ? PIECE_ENTRIES_TASK : PIECE_ENTRIES_HASH);
 }
@@ -408,7 +419,10 @@ int build_probe(struct build *b, struct err *err)
 	emit_condition(&em, &b->where);
 	emit_condition(&em, &b->filter);
 	b->early_record = b->ntemps > 0;
+	if ((r = build_aggregates(b, err)) < 0)
+		return r;
 	b->scope.where_of = NULL;
+	b->size = sizeof(struct rille_record);
 	if ((r = build_fields(b, err)) < 0)
 		return r;
 	b->scratch = b->ntemps > 0 || has_user_stack(b);
@@ -430,9 +444,13 @@ void build_fini(struct build *b)
 {
 	expr_tree_fini(&b->where);
 	expr_tree_fini(&b->filter);
-	for (size_t i = 0; b->trees && i < b->spec->nfields; i++)
+	for (size_t i = 0; i < b->ncounts; i++)
+		build_fini(&b->counts[i]);
+	free(b->counts);
+	for (size_t i = 0; i < b->ntrees; i++)
 		expr_tree_fini(&b->trees[i]);
 	free(b->trees);
+	text_fini(&b->counting);
 	free(b->entries);
 	text_fini(&b->members);
 	text_fini(&b->temps);

@@ -29,6 +29,7 @@ static const struct {
         [PIECE_SEND] = {"send.bpf.h",
                 "task_struct.real_parent task_struct.group_leader task_struct.tgid task_struct.start_boottime"},
         [PIECE_SCRATCH] = {"scratch.bpf.h"},
+        [PIECE_AGGREGATE] = {"aggregate.bpf.h"},
         [PIECE_STACK_END_VMA] = {"stack_end_vma.bpf.h", "vm_area_struct.vm_end"},
         [PIECE_STACK_END_NONE] = {"stack_end_none.bpf.h"},
         [PIECE_USER_STACK] = {"user_stack.bpf.h", "task_struct.mm mm_struct.start_stack task_struct.thread "
@@ -420,6 +421,8 @@ int gen_source(struct gen *gen)
 	text_printf(out, "#define SHARED static __attribute__((%s, unused))%s\n",
 	        inlined ? "always_inline" : "noinline", inlined ? " inline" : "");
 	text_printf(out, "#define UNIT_FUNCTION static __attribute__((%sunused))\n", inlined ? "" : "noinline, ");
+	if (gen->ret->naggregates)
+		text_printf(out, "#define RILLE_AGGREGATES %zu\n", gen->ret->naggregates);
 	if (gen->pieces >> PIECE_SCRATCH & 1)
 		text_printf(out, "#define RILLE_CPUS %d\n", cpus(gen));
 	if (gen->stack_room)
@@ -431,6 +434,7 @@ int gen_source(struct gen *gen)
 	for (unsigned i = PIECE_BASE + 1; i < PIECE_COUNT; i++)
 		add_piece(gen, out, i);
 	add_target(gen, out);
+	text_addt(out, &gen->rows);
 	text_addt(out, &gen->probes);
 	if (r == 0)
 		r = gen_dispatch(gen, out);

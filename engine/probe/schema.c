@@ -36,6 +36,47 @@ void probe_schema_fini(struct probe_schema *schema)
 	memset(schema, 0, sizeof(*schema));
 }
 
+void aggregate_schema_fini(struct aggregate_schema *schema)
+{
+	for (size_t i = 0; i < schema->nfields; i++)
+		free(schema->fields[i].name);
+	free(schema->fields);
+	memset(schema, 0, sizeof(*schema));
+}
+
+bool aggregate_has_bars(const struct aggregate_schema *schema)
+{
+	return schema->kind == AGGREGATE_HIST || schema->kind == AGGREGATE_LHIST;
+}
+
+static struct bar_bounds power_bounds(int64_t bar)
+{
+	if (bar < 0)
+		return (struct bar_bounds){.has_to = true};
+	if (bar == 0)
+		return (struct bar_bounds){.has_from = true, .has_to = true, .to = 1};
+	struct bar_bounds bounds = {.has_from = true, .from = (int64_t)(1ULL << ((bar - 1) & 63)), .has_to = bar < 64};
+	bounds.to = bounds.has_to ? (int64_t)(1ULL << bar) : 0;
+	return bounds;
+}
+
+struct bar_bounds bar_bounds(const struct aggregate_schema *schema, int64_t bar)
+{
+	if (schema->kind == AGGREGATE_HIST)
+		return power_bounds(bar);
+	if (bar <= 0)
+		return (struct bar_bounds){.has_to = true, .to = schema->from};
+	uint64_t width = (uint64_t)schema->to - (uint64_t)schema->from;
+	uint64_t step = (uint64_t)schema->step, most = (width - 1) / step + 1;
+	if ((uint64_t)bar > most)
+		return (struct bar_bounds){.has_from = true, .from = schema->to};
+	uint64_t from = (uint64_t)schema->from + ((uint64_t)bar - 1) * step;
+	return (struct bar_bounds){.has_from = true,
+	        .from = (int64_t)from,
+	        .has_to = true,
+	        .to = (uint64_t)bar == most ? schema->to : (int64_t)(from + step)};
+}
+
 /* Text ends at its NUL, or with its room if the NUL is not there. */
 static void set_text(struct value *value, const uint8_t *at, uint32_t room)
 {
@@ -70,18 +111,13 @@ static void set_integers(struct value *value, const uint8_t *at, const struct fi
 	}
 }
 
-struct value schema_value(const struct probe_schema *schema, const struct rille_record *record, size_t size, size_t i)
+static struct value field_value(
+        const struct field_schema *field, const void *record, size_t size, bool is_present)
 {
-	struct value value = {.missing = true};
-	if (i >= schema->nfields)
+	struct value value = {.missing = true, .kind = field->kind, .count = field->count, .width = field->width};
+	if (field->offset > size || field->size > size - field->offset)
 		return value;
-	const struct field_schema *field = &schema->fields[i];
-	value.kind = field->kind;
-	value.count = field->count;
-	value.width = field->width;
-	if (size < sizeof(*record) || field->offset > size || field->size > size - field->offset || i >= 64)
-		return value;
-	value.missing = !(record->present >> i & 1);
+	value.missing = !is_present;
 	const uint8_t *at = (const uint8_t *)record + field->offset;
 	if (field->kind == VALUE_STR)
 		set_text(&value, at, field->size);
@@ -90,6 +126,21 @@ struct value schema_value(const struct probe_schema *schema, const struct rille_
 	else
 		set_integers(&value, at, field);
 	return value;
+}
+
+struct value schema_value(const struct probe_schema *schema, const struct rille_record *record, size_t size, size_t i)
+{
+	if (i >= schema->nfields)
+		return (struct value){.missing = true};
+	bool present = size >= sizeof(*record) && i < 64 && record->present >> i & 1;
+	return field_value(&schema->fields[i], record, size < sizeof(*record) ? 0 : size, present);
+}
+
+struct value aggregate_key(const struct aggregate_schema *schema, const uint8_t *key, size_t i)
+{
+	uint64_t present;
+	memcpy(&present, key, sizeof(present));
+	return field_value(&schema->fields[i], key, schema->key_size, present >> i & 1);
 }
 
 bool value_has(const struct value *value, size_t i)

@@ -72,6 +72,35 @@ struct probe_schema {
 
 void probe_schema_fini(struct probe_schema *schema);
 
+/* What one `count`, `sum` … of a spec_probe counts, for all the probes that it is attached to. An entry of its map is a key
+ * of `key_size` bytes (u64 present, of a histogram s64 bar, the keys) and a struct rille_row on each CPU. */
+struct aggregate_schema {
+	uint32_t index; /* of the map: RILLE_MAP_ROWS followed by it */
+	size_t spec_probe;
+	const char *on; /* the probe as the script names it, borrowed from the spec: "syscall:*" */
+	enum aggregate_kind kind;
+	struct field_schema *fields; /* the keys, and behind them, of all but a count, the value */
+	size_t nfields, fields_cap, nkeys;
+	uint32_t probe_keys; /* bit i: key i is the index of a probe, which stands for its name */
+	const char *of;      /* the value's expression, borrowed; NULL: a count */
+	bool is_signed;      /* the value */
+	uint32_t key_size, max;
+	int64_t from, to, step; /* AGGREGATE_LHIST */
+};
+
+void aggregate_schema_fini(struct aggregate_schema *schema);
+/* Key i of an entry's key. A `probe_keys` key is a number here. */
+struct value aggregate_key(const struct aggregate_schema *schema, const uint8_t *key, size_t i);
+bool aggregate_has_bars(const struct aggregate_schema *schema);
+
+/* The bars of histograms. Of powers of two: bar -1 is what is below 0, bar 0 is 0, bar n is 2^(n-1) up to 2^n. Of equal
+ * width: bar 0 is what is below `from`, then those between, the last is what is `to` or above. */
+struct bar_bounds {
+	bool has_from, has_to;
+	int64_t from, to; /* to: exclusive. Of an unsigned value they are, too */
+};
+struct bar_bounds bar_bounds(const struct aggregate_schema *schema, int64_t bar);
+
 /* A field's value in a record. Strings and bytes are borrowed from the record. */
 struct value {
 	enum value_kind kind;

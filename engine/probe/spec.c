@@ -11,16 +11,24 @@ void spec_init(struct spec *spec)
 	memset(spec, 0, sizeof(*spec));
 }
 
+static void free_fields(struct spec_field *fields, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(fields[i].name.text);
+		free(fields[i].expr.text);
+		free(fields[i].as.text);
+	}
+	free(fields);
+}
+
 static void free_probe(struct spec_probe *probe)
 {
 	free(probe->on.text);
 	free(probe->where.text);
-	for (size_t i = 0; i < probe->nfields; i++) {
-		free(probe->fields[i].name.text);
-		free(probe->fields[i].expr.text);
-		free(probe->fields[i].as.text);
-	}
-	free(probe->fields);
+	free_fields(probe->fields, probe->nfields);
+	for (size_t i = 0; i < probe->naggregates; i++)
+		free_fields(probe->aggregates[i].fields, probe->aggregates[i].nfields);
+	free(probe->aggregates);
 }
 
 static void free_param(struct spec_param *param)
@@ -116,4 +124,20 @@ struct spec_field *spec_add_field(struct spec_probe *probe)
 	if (grow(&probe->fields, &probe->fields_cap, probe->nfields + 1, sizeof(*probe->fields)) < 0)
 		return NULL;
 	return &probe->fields[probe->nfields++];
+}
+
+struct spec_aggregate *spec_add_aggregate(struct spec_probe *probe)
+{
+	size_t size = sizeof(*probe->aggregates);
+	if (grow(&probe->aggregates, &probe->aggregates_cap, probe->naggregates + 1, size) < 0)
+		return NULL;
+	return &probe->aggregates[probe->naggregates++];
+}
+
+struct spec_field *spec_add_key(struct spec_aggregate *aggregate)
+{
+	size_t size = sizeof(*aggregate->fields);
+	if (grow(&aggregate->fields, &aggregate->fields_cap, aggregate->nfields + 1, size) < 0)
+		return NULL;
+	return &aggregate->fields[aggregate->nfields++];
 }

@@ -32,14 +32,39 @@ struct spec_stack {
 	uint32_t max_bytes; /* most user stack copied, 0 = the default (32 KiB); up to 64 KiB */
 };
 
+/* What is counted in the kernel: a number for each key, or a histogram. */
+enum aggregate_kind {
+	AGGREGATE_COUNT,
+	AGGREGATE_SUM,
+	AGGREGATE_AVG,
+	AGGREGATE_MIN,
+	AGGREGATE_MAX,
+	AGGREGATE_HIST,  /* a bar for each power of two */
+	AGGREGATE_LHIST, /* bars of equal width */
+	AGGREGATE_KINDS
+};
+
+/* `count`, `sum` … of a probe. */
+struct spec_aggregate {
+	enum aggregate_kind kind;
+	struct spec_field *fields; /* the keys (`by`), and behind them, of all but `count`, the value */
+	size_t nfields, fields_cap;
+	int64_t from, to, step; /* of `lhist` */
+	uint32_t max;           /* entries of its map, 0 = the default */
+	struct pos pos;         /* of what stands at its key */
+};
+
 struct spec_probe {
 	struct spec_text on; /* "syscall:socket", "syscall:*bind*", "tracepoint:sched:sched_switch" */
 	struct spec_text where;
 	struct spec_field *fields;
 	size_t nfields, fields_cap;
 	struct spec_stack stack;
+	struct spec_aggregate *aggregates; /* in order of kind, at most one of each */
+	size_t naggregates, aggregates_cap;
 	struct pos pos; /* of the probe's table */
 	bool has_callback;
+	bool silent;   /* it counts, and sends no events */
 	bool at_entry; /* of a system call: it fires when the call begins, not when it returns */
 	bool optional; /* left out where the kernel does not have it, or a structure's member that it names */
 };
@@ -74,6 +99,12 @@ struct spec {
 	size_t nplaces, places_cap;
 };
 
+enum {
+	SPEC_MAX_AGGREGATES = 32, /* of all probes: each is a map, and a program can have 64 */
+	SPEC_MAX_KEYS = 16,
+	SPEC_MAX_ENTRIES = 1000000,
+	SPEC_MAX_BARS = 1000, /* of an lhist */
+};
 enum { SPEC_MAX_PROBES = 256, SPEC_MAX_DEPTH = 65536, SPEC_MAX_STACK = 64 * 1024 };
 
 void spec_init(struct spec *spec);
@@ -89,6 +120,10 @@ int spec_add_file(struct spec *spec, const char *name, const char *text, size_t 
 const struct spec_file *spec_find_file(const struct spec *spec, const char *name);
 struct spec_param *spec_add_param(struct spec *spec);
 struct spec_field *spec_add_field(struct spec_probe *probe);
+struct spec_aggregate *spec_add_aggregate(struct spec_probe *probe);
+struct spec_field *spec_add_key(struct spec_aggregate *aggregate);
+/* "count", "sum" …; NULL for none of them. */
+const char *aggregate_kind_name(unsigned kind);
 
 /* Takes the name of a place, which the caller has allocated, and frees it with the spec. NULL: out of memory. */
 const char *spec_keep(struct spec *spec, char *place);
@@ -99,6 +134,8 @@ bool spec_is_identifier(const char *s, size_t n);
 int spec_split_field(const struct spec_text *whole, struct spec_field *field, struct err *err);
 /* Its name is one, and neither reserved nor that of an earlier field; it has an expression. `field` is the probe's last. */
 int spec_check_field(const struct spec_probe *probe, const struct spec_field *field, struct err *err);
+/* The same for a key of `by`: it may have the name of what every event has. `key` is the aggregate's last. */
+int spec_check_key(const struct spec_aggregate *aggregate, const struct spec_field *key, struct err *err);
 /* "user", "kernel", "both". */
 int spec_read_sides(const struct spec_text *word, unsigned *ret_sides, struct err *err);
 /* "entry", "exit": when the probe, whose name is known, fires. */

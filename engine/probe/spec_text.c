@@ -74,14 +74,51 @@ int spec_split_field(const struct spec_text *whole, struct spec_field *field, st
 	return err_at(err, field->name.pos, "bad-field", "a field needs a name: \"name = expression\"");
 }
 
-int spec_check_field(const struct spec_probe *probe, const struct spec_field *field, struct err *err)
+const char *aggregate_kind_name(unsigned kind)
+{
+	static const char *const names[] = {[AGGREGATE_COUNT] = "count",
+	        [AGGREGATE_SUM] = "sum",
+	        [AGGREGATE_AVG] = "avg",
+	        [AGGREGATE_MIN] = "min",
+	        [AGGREGATE_MAX] = "max",
+	        [AGGREGATE_HIST] = "hist",
+	        [AGGREGATE_LHIST] = "lhist"};
+	return kind < AGGREGATE_KINDS ? names[kind] : NULL;
+}
+
+/* The name and that there is an expression; `what` is "field" or "key". */
+static int check_form(const struct spec_field *field, const char *what, struct err *err)
 {
 	const struct spec_text *name = &field->name;
 	if (!spec_is_identifier(name->text, strlen(name->text)))
-		return err_at(
-		        err, name->pos, "bad-field", "'%s' is not a name for a field (letters, digits, _)", name->text);
+		return err_at(err, name->pos, "bad-field", "'%s' is not a name for a %s (letters, digits, _)",
+		        name->text, what);
 	if (!field->expr.text[0])
-		return err_at(err, field->expr.pos, "bad-field", "field '%s' has no expression", name->text);
+		return err_at(err, field->expr.pos, "bad-field", "%s '%s' has no expression", what, name->text);
+	return 0;
+}
+
+int spec_check_key(const struct spec_aggregate *aggregate, const struct spec_field *key, struct err *err)
+{
+	const struct spec_text *name = &key->name;
+	int r = check_form(key, "key", err);
+	if (r < 0)
+		return r;
+	if (strcmp(name->text, "value") == 0)
+		return err_at(err, name->pos, "reserved-name", "what is counted is called 'value'; a key needs "
+		                                               "another name");
+	for (const struct spec_field *other = aggregate->fields; other < key; other++)
+		if (strcmp(other->name.text, name->text) == 0)
+			return err_at(err, name->pos, "duplicate-field", "there are two keys '%s'", name->text);
+	return 0;
+}
+
+int spec_check_field(const struct spec_probe *probe, const struct spec_field *field, struct err *err)
+{
+	const struct spec_text *name = &field->name;
+	int r = check_form(field, "field", err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; reserved_fields[i]; i++) {
 		if (strcmp(reserved_fields[i], name->text) != 0)
 			continue;

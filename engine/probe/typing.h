@@ -42,6 +42,7 @@ struct scope {
 	size_t nfields;
 	size_t nentries; /* entry() slots taken so far in this probe; grows */
 	bool in_entry;   /* inside entry() */
+	bool counts;     /* the expression is of what is counted, which is computed before the fields, too */
 	bool at_entry;   /* the probe fires when the call begins */
 };
 

@@ -113,7 +113,8 @@ static int unknown_name(struct typer *t, const struct expr *e, bool arguments_on
 	offer_scope(t, &nearest, arguments_only);
 	int r = typer_fail(t, e, "unknown-field", "%s has nothing called '%s'", t->scope->probe, e->text);
 	if (is_later_field(t->scope, e->text))
-		err_hint(t->err, "a condition is tested before there are fields: write what '%s' is made of", e->text);
+		err_hint(t->err, "%s before there are fields: write what '%s' is made of",
+		        t->scope->counts ? "it is counted" : "a condition is tested", e->text);
 	else if (nearest.best)
 		err_hint(t->err, "did you mean %s?", nearest.best);
 	else

@@ -388,8 +388,14 @@ int kernel_stats(const struct kernel *kernel, size_t i, struct rille_stats *ret)
 		ret->lost_entry += one->lost_entry;
 		ret->lost_compat += one->lost_compat;
 		ret->lost_limit += one->lost_limit;
+		ret->lost_full += one->lost_full;
 	}
 	return 0;
+}
+
+const struct bpf_object *kernel_object(const struct kernel *kernel)
+{
+	return kernel->object;
 }
 
 int kernel_anchor_map(const struct kernel *kernel)

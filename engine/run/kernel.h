@@ -69,6 +69,9 @@ uint64_t kernel_lost_targets(const struct kernel *kernel);
 uint64_t kernel_corrupt(const struct kernel *kernel);
 /* Counters of probe i, summed over the CPUs. Works until kernel_free(), also after kernel_detach(). */
 int kernel_stats(const struct kernel *kernel, size_t i, struct rille_stats *ret);
+/* For rows.h. */
+struct bpf_object;
+const struct bpf_object *kernel_object(const struct kernel *kernel);
 /* The thread → JavaFrameAnchor map for HotSpot (key u32 tid, value u64 address); -1 if no probe has user stacks. */
 int kernel_anchor_map(const struct kernel *kernel);
 /* One line a mechanism: "syscall:socket: raw_tracepoint sys_exit". For -v. Borrowed. */

@@ -30,13 +30,9 @@ static int read_long_field(struct declare *d, const struct table *table, struct 
 	return r < 0 ? r : table_key_text(d, table, "as", &field->as);
 }
 
-/* The field on the top. */
-static int read_field(struct declare *d, int node, const struct table *list, struct spec_probe *probe)
+int declare_field(struct declare *d, int node, const struct table *list, struct spec_field *field)
 {
 	struct table table;
-	struct spec_field *field = spec_add_field(probe);
-	if (!field)
-		return err_nomem(d->err);
 	int r;
 	if (lua_istable(d->L, -1)) {
 		r = table_open(d, node, &field_shape, list, &table);
@@ -49,6 +45,14 @@ static int read_field(struct declare *d, int node, const struct table *list, str
 			r = spec_split_field(&whole, field, d->err);
 		free(whole.text);
 	}
+	return r;
+}
+
+/* The field on the top. */
+static int read_field(struct declare *d, int node, const struct table *list, struct spec_probe *probe)
+{
+	struct spec_field *field = spec_add_field(probe);
+	int r = field ? declare_field(d, node, list, field) : err_nomem(d->err);
 	return r < 0 ? r : spec_check_field(probe, field, d->err);
 }
 

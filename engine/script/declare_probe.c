@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct shape probe_shape = {"probe", " where fields stack on_event at optional ", 1};
+static const struct shape probe_shape = {"probe", " where fields stack on_event at optional count sum avg min max hist lhist ", 1};
 static const struct shape probes_shape = {"list of probes", " ", SIZE_MAX};
 static const struct shape stack_shape = {"stack", " user kernel depth max_bytes unwind ", 0};
 
@@ -103,9 +103,13 @@ static int read_probe(struct declare *d, int node, const struct table *list, siz
 		r = declare_fields(d, &table, probe);
 	if (r == 0)
 		r = read_stack(d, &table, &probe->stack);
-	mine->on_event = d->script->callbacks.on_event;
 	if (r == 0)
-		r = table_function(d, &table, "on_event", &mine->on_event);
+		r = declare_aggregates(d, &table, probe);
+	struct script_function own = {.ref = LUA_NOREF};
+	if (r == 0)
+		r = table_function(d, &table, "on_event", &own);
+	probe->silent = probe->naggregates && !probe->nfields && !probe->stack.sides && own.ref == LUA_NOREF;
+	mine->on_event = own.ref != LUA_NOREF ? own : d->script->callbacks.on_event;
 	probe->has_callback = mine->on_event.ref != LUA_NOREF;
 	return r;
 }

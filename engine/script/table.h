@@ -49,7 +49,10 @@ int table_number(struct declare *d, const struct table *table, const char *key, 
 int table_flag(struct declare *d, const struct table *table, const char *key, unsigned bit, unsigned *bits);
 int table_function(struct declare *d, const struct table *table, const char *key, struct script_function *ret);
 
-/* declare_field.c, declare_probe.c, declare_param.c: parts of the script's table. */
+/* declare_field.c, declare_aggregate.c, declare_probe.c, declare_param.c: parts of the script's table. */
+/* What is on the top into `field`, in its short form or its long one. */
+int declare_field(struct declare *d, int node, const struct table *list, struct spec_field *field);
+int declare_aggregates(struct declare *d, const struct table *probe_table, struct spec_probe *probe);
 int declare_fields(struct declare *d, const struct table *probe_table, struct spec_probe *probe);
 int declare_probes(struct declare *d, const struct table *script);
 int declare_params(struct declare *d, const struct table *script);
