@@ -145,6 +145,8 @@ int session_report(struct session *session, const char *reason, struct err *err)
 	if (r == 0)
 		r = session_report_losses(session, err);
 	if (r == 0)
+		r = session_emit_aggregates(session, err);
+	if (r == 0)
 		r = describe_end(session, reason ? reason : "asked", &end, err);
 	if (r)
 		return r;

@@ -18,7 +18,7 @@
 #include <string.h>
 
 enum {
-	DEFAULT_ENTRIES = 10000,
+	DEFAULT_ENTRIES = 4096,
 	MAX_KEY = 512, /* of the kernel */
 	POWER_BARS = 66,
 };

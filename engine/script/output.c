@@ -156,6 +156,19 @@ static int global_print(lua_State *L)
 	return print_from(L, 1);
 }
 
+/* out:aggregates(): what probes count, as of now, to every output. */
+static int output_aggregates(lua_State *L)
+{
+	struct script *script = script_of(L);
+	struct err err = {0};
+	sandbox_charge(L, 1000 * (1 + session_aggregate_count(script->session)));
+	int r = session_emit_aggregates(script->session, &err);
+	if (r < 0 && err.code)
+		sandbox_raise(L, "%s", err.message);
+	note(script, r);
+	return 0;
+}
+
 /* out:stop([reason]): ends the trace after this round of events. */
 static int output_stop(lua_State *L)
 {
@@ -167,7 +180,7 @@ static int output_stop(lua_State *L)
 void output_open(lua_State *L)
 {
 	static const luaL_Reg methods[] = {{"emit", output_emit}, {"row", output_row}, {"print", output_print},
-	        {"stop", output_stop}, {NULL, NULL}};
+	        {"aggregates", output_aggregates}, {"stop", output_stop}, {NULL, NULL}};
 	struct script *script = script_of(L);
 	lua_newuserdatauv(L, 1, 0);
 	lua_createtable(L, 0, 3);

@@ -20,6 +20,7 @@ static int open_all(lua_State *L)
 	library_open(L);
 	origins_open(L);
 	processes_open(L);
+	counts_functions(L);
 	address_open(L);
 	require_open(L);
 	output_open(L);

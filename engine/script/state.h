@@ -158,11 +158,18 @@ void processes_open(lua_State *L);
 void processes_end(struct processes *answers); /* of a callback */
 void processes_free(struct processes *answers);
 
+/* --- counts.c: rille.pairs() and rille.clear() --- */
+
+/* Called protected, once. */
+void counts_functions(lua_State *L);
+
 /* --- view.c: events --- */
 
 /* Pushes the event as Lua sees it. It can be used until view_end(). May raise. */
 void view_push(lua_State *L, struct event *event);
 void view_end(struct script *script);
+/* A field's value as Lua has it. */
+void value_push(lua_State *L, const struct value *value);
 /* The live event at idx; raises if it is not one, or its callback has returned. */
 struct event *view_check(lua_State *L, int idx);
 void view_free_all(struct script *script);

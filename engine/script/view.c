@@ -38,7 +38,7 @@ static void push_array(lua_State *L, const struct value *value)
 	}
 }
 
-static void push_value(lua_State *L, const struct value *value)
+void value_push(lua_State *L, const struct value *value)
 {
 	if (value->missing) {
 		lua_pushnil(L);
@@ -147,7 +147,7 @@ static void push_member(lua_State *L, struct event *event, lua_Integer number)
 {
 	if (number >= 0) {
 		struct value value = event_value(event, (size_t)number);
-		push_value(L, &value);
+		value_push(L, &value);
 	} else {
 		push_builtin(L, event, (enum builtin)(-1 - number));
 	}
