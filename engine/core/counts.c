@@ -28,8 +28,7 @@ struct counts {
 static void forget_bases(struct counts *counts)
 {
 	struct base *base, *next;
-	HASH_ITER(hh, counts->bases, base, next)
-	{
+	HASH_ITER (hh, counts->bases, base, next) {
 		HASH_DEL(counts->bases, base);
 		free(base);
 	}
@@ -157,7 +156,8 @@ int session_aggregate_clear(struct session *session, size_t i, struct err *err)
 	}
 	if (schema->kind == AGGREGATE_MIN || schema->kind == AGGREGATE_MAX)
 		return err_set(err, -EINVAL, ERR_SCRIPT, "cannot-clear",
-		        "%s cannot be cleared while it is counted: what was the %s of all does not tell that of the rest",
+		        "%s cannot be cleared while it is counted: what was the %s of all does not tell that of the "
+		        "rest",
 		        aggregate_kind_name(schema->kind), aggregate_kind_name(schema->kind));
 	r = rows_read(session->kernel, schema, add_base, counts);
 	if (r == 0)

@@ -27,8 +27,7 @@ int aggregate_init(struct aggregate *aggregate, const struct aggregate_schema *s
 void aggregate_fini(struct aggregate *aggregate)
 {
 	struct aggregate_row *row, *next;
-	HASH_ITER(hh, aggregate->rows, row, next)
-	{
+	HASH_ITER (hh, aggregate->rows, row, next) {
 		HASH_DEL(aggregate->rows, row);
 		free(row->bars);
 		free(row);
@@ -124,8 +123,7 @@ int aggregate_sort(struct aggregate *aggregate)
 	aggregate->list = calloc(HASH_COUNT(aggregate->rows) + 1, sizeof(*aggregate->list));
 	if (!aggregate->list)
 		return -ENOMEM;
-	HASH_ITER(hh, aggregate->rows, row, next)
-	{
+	HASH_ITER (hh, aggregate->rows, row, next) {
 		if (row->nbars)
 			qsort(row->bars, row->nbars, sizeof(*row->bars), by_bar);
 		aggregate->list[aggregate->n++] = row;

@@ -199,7 +199,8 @@ static void text_end(struct sink *sink, const struct sink_end *end)
 	for (size_t i = 0; i < end->nprobes; i++) {
 		const struct probe_totals *totals = &end->probes[i];
 		const struct rille_stats *stats = &totals->stats;
-		if (stats->lost_ring + stats->lost_entry + stats->lost_compat + stats->lost_full + totals->unresolved == 0)
+		if (stats->lost_ring + stats->lost_entry + stats->lost_compat + stats->lost_full + totals->unresolved ==
+		        0)
 			continue;
 		text_printf(out, "# %s: %llu sent", totals->probe->name, (unsigned long long)stats->sent);
 		add_cause(out, "lost: ring buffer full", stats->lost_ring);

@@ -70,8 +70,8 @@ static void widen(struct field_schema *field)
 }
 
 /* The schema that another probe of the glob has made. */
-static int check_same(struct build *count, const struct aggregate_schema *schema, const struct spec_aggregate *spec,
-        struct err *err)
+static int check_same(
+        struct build *count, const struct aggregate_schema *schema, const struct spec_aggregate *spec, struct err *err)
 {
 	for (size_t i = 0; i < schema->nfields; i++)
 		if (!agree(&schema->fields[i], &count->schema->fields[i]))
@@ -137,8 +137,7 @@ static int refuse_stacks(const struct spec_aggregate *spec, size_t nkeys, struct
 			continue;
 		int r = expr_error(&spec->fields[i].expr, 0, err, "not-in-kernel",
 		        "stacks are not counted in the kernel, which does not know what is at their addresses");
-		err_hint(err, "stack = \"%s\" and --top N count events by stack",
-		        *expr == 'u' ? "user" : "kernel");
+		err_hint(err, "stack = \"%s\" and --top N count events by stack", *expr == 'u' ? "user" : "kernel");
 		return r;
 	}
 	return 0;
@@ -156,8 +155,8 @@ static void emit_bar(struct text *out, const struct aggregate_schema *schema, si
 
 static void emit_update(struct text *out, const struct aggregate_schema *schema)
 {
-	static const char *const functions[AGGREGATE_KINDS] = {"count_one", "count_sum", "count_sum", "count_min_",
-	        "count_max_", "count_one", "count_one"};
+	static const char *const functions[AGGREGATE_KINDS] = {
+	        "count_one", "count_sum", "count_sum", "count_min_", "count_max_", "count_one", "count_one"};
 	bool extreme = schema->kind == AGGREGATE_MIN || schema->kind == AGGREGATE_MAX;
 	bool valued = extreme || schema->kind == AGGREGATE_SUM || schema->kind == AGGREGATE_AVG;
 	text_printf(out, "%s%s(&rille_rows_%u, rec, stats, %u", functions[schema->kind],
@@ -177,8 +176,8 @@ static void emit_counting(struct build *b, const struct build *count, const stru
 	text_addt(out, &count->late);
 	text_printf(out, "\t\t\trec->present = present & 0x%x;\n", (1u << schema->nkeys) - 1);
 	if (schema->nfields > schema->nkeys)
-		text_printf(out, "\t\t\tif (!has%zu) {\n\t\t\t\tcount_missing(%u);\n\t\t\t} else {\n",
-		        schema->nkeys, schema->index);
+		text_printf(out, "\t\t\tif (!has%zu) {\n\t\t\t\tcount_missing(%u);\n\t\t\t} else {\n", schema->nkeys,
+		        schema->index);
 	else
 		text_adds(out, "\t\t\t{\n");
 	if (aggregate_has_bars(schema))
@@ -226,10 +225,8 @@ static int build_count(struct build *b, size_t n, struct err *err)
 {
 	const struct spec_aggregate *spec = &b->spec->aggregates[n];
 	struct build *count = &b->counts[n];
-	struct spec_probe part = {.on = b->spec->on,
-	        .fields = spec->fields,
-	        .nfields = spec->nfields,
-	        .at_entry = b->spec->at_entry};
+	struct spec_probe part = {
+	        .on = b->spec->on, .fields = spec->fields, .nfields = spec->nfields, .at_entry = b->spec->at_entry};
 	struct probe_schema schema = {.name = b->schema->name, .kind = b->schema->kind};
 	bool bars = spec->kind == AGGREGATE_HIST || spec->kind == AGGREGATE_LHIST;
 	*count = (struct build){.gen = b->gen,

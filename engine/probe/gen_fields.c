@@ -191,8 +191,8 @@ static void emit_number_field(struct emit *em, const struct expr_tree *tree, siz
 	const char *type = wide_type(&tree->root->type);
 	text_printf(em->out, "\t%s v%zu;\n\tbool has%zu;\n\t{\n\t\tbool ok = true;\n\t\tv%zu =", type, i, i, i);
 	emit_script(em, tree, emit_expr);
-	text_printf(em->out, "\t\thas%zu = ok;\n\t}\n\trec->f_%s = (u64)v%zu%s", i,
-	        em->build->schema->fields[i].name, i, em->build->is_key ? "" : ";\n");
+	text_printf(em->out, "\t\thas%zu = ok;\n\t}\n\trec->f_%s = (u64)v%zu%s", i, em->build->schema->fields[i].name,
+	        i, em->build->is_key ? "" : ";\n");
 	if (em->build->is_key)
 		text_printf(em->out, " & -(u64)has%zu;\n", i);
 }

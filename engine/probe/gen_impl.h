@@ -151,7 +151,7 @@ struct build {
 	struct build *counts; /* one an aggregate of the probe */
 	size_t ncounts;
 	struct text counting; /* the code of all of them */
-	uint32_t size; /* of the record's fixed part */
+	uint32_t size;        /* of the record's fixed part */
 };
 
 /* Writes one expression. */

@@ -111,8 +111,7 @@ static void set_integers(struct value *value, const uint8_t *at, const struct fi
 	}
 }
 
-static struct value field_value(
-        const struct field_schema *field, const void *record, size_t size, bool is_present)
+static struct value field_value(const struct field_schema *field, const void *record, size_t size, bool is_present)
 {
 	struct value value = {.missing = true, .kind = field->kind, .count = field->count, .width = field->width};
 	if (field->offset > size || field->size > size - field->offset)

@@ -105,8 +105,9 @@ int spec_check_key(const struct spec_aggregate *aggregate, const struct spec_fie
 	if (r < 0)
 		return r;
 	if (strcmp(name->text, "value") == 0)
-		return err_at(err, name->pos, "reserved-name", "what is counted is called 'value'; a key needs "
-		                                               "another name");
+		return err_at(err, name->pos, "reserved-name",
+		        "what is counted is called 'value'; a key needs "
+		        "another name");
 	for (const struct spec_field *other = aggregate->fields; other < key; other++)
 		if (strcmp(other->name.text, name->text) == 0)
 			return err_at(err, name->pos, "duplicate-field", "there are two keys '%s'", name->text);

@@ -85,8 +85,9 @@ static int read_bars(struct declare *d, const struct table *table, struct spec_a
 			return r;
 	}
 	if (aggregate->to <= aggregate->from || aggregate->step < 1)
-		return err_at(d->err, aggregate->pos, "bad-value", "an lhist goes from a number to a larger one, in "
-		                                                   "steps of at least 1");
+		return err_at(d->err, aggregate->pos, "bad-value",
+		        "an lhist goes from a number to a larger one, in "
+		        "steps of at least 1");
 	uint64_t width = (uint64_t)aggregate->to - (uint64_t)aggregate->from;
 	if ((width - 1) / (uint64_t)aggregate->step >= SPEC_MAX_BARS)
 		return err_at(d->err, aggregate->pos, "bad-value", "an lhist has at most %d bars; this one has %llu",

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct shape probe_shape = {"probe", " where fields stack on_event at optional count sum avg min max hist lhist ", 1};
+static const struct shape probe_shape = {
+        "probe", " where fields stack on_event at optional count sum avg min max hist lhist ", 1};
 static const struct shape probes_shape = {"list of probes", " ", SIZE_MAX};
 static const struct shape stack_shape = {"stack", " user kernel depth max_bytes unwind ", 0};
 
