@@ -235,7 +235,8 @@ static void emit_text_field(struct emit *em, const struct expr_tree *tree, size_
 	text_printf(em->out, "\tbool has%zu;\n\t{\n\t\tbool ok = true;\n\t\tconst char *from =", i);
 	emit_script(em, tree, emit_expr);
 	em->to = NULL;
-	if (!is_placed(tree->root) && em->build->is_key)
+	bool clean = tree->root->op == EXPR_STRING || tree->root->op == EXPR_BUILTIN; /* zeros behind its end */
+	if (!is_placed(tree->root) && em->build->is_key && !clean)
 		emit_key_copy(em, tree->root, name);
 	else if (!is_placed(tree->root))
 		emit_copy(em, tree->root, name);

@@ -1,0 +1,5 @@
+return {
+  probes = {
+    { "syscall:socketpair", count = { by = { "fds = s32(usockvec, 2)" } } },
+  },
+}

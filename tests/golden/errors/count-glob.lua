@@ -1,0 +1,5 @@
+return {
+  probes = {
+    { "syscall:*mount", count = { by = { "flags" } } },
+  },
+}

@@ -1,0 +1,5 @@
+return {
+  probes = {
+    { "syscall:read", count = { bye = { "comm" } } },
+  },
+}

@@ -1,0 +1,5 @@
+return {
+  probes = {
+    { "syscall:read", hist = { by = { "comm" } } },
+  },
+}

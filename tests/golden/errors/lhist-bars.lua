@@ -1,0 +1,5 @@
+return {
+  probes = {
+    { "syscall:read", lhist = { "ret", 0, 100000, 1 } },
+  },
+}
