@@ -46,6 +46,26 @@ function rille.folded(stack) end
 ---@return { [1]: any, [2]: number }[]
 function rille.top(counts, n) end
 
+---@alias rille.aggregate_kind "count"|"sum"|"avg"|"min"|"max"|"hist"|"lhist"
+
+---A bar of a histogram; an open end is nil.
+---@class rille.bar
+---@field from? integer
+---@field to? integer not itself in the bar
+---@field count integer
+
+---What a probe counts in the kernel, the largest value first: keys by name, the value (of histograms its bars, of `avg` not
+---rounded), how many events it is of. In callbacks only.
+---@param probe string|integer the probe's name as the script writes it, or its number in `probes`
+---@param kind? rille.aggregate_kind may be left out if the probe counts one thing only
+---@return fun(): table<string, any>?, (number|rille.bar[])?, integer?
+function rille.pairs(probe, kind) end
+
+---Begins anew. While the trace runs not for `min` and `max`; in `on_end`: it is not shown.
+---@param probe string|integer
+---@param kind? rille.aggregate_kind
+function rille.clear(probe, kind) end
+
 ---An entry of `rille.origins`. A pattern is NAME or MODULE!NAME with * and ?.
 ---@class rille.origin_rule
 ---@field name string
@@ -202,6 +222,9 @@ function out:row(row) end
 ---@param ... any
 function out:print(...) end
 
+---To every output, what probes count, as of now.
+function out:aggregates() end
+
 ---Ends the trace.
 ---@param reason? string
 function out:stop(reason) end
@@ -218,11 +241,32 @@ function out:stop(reason) end
 ---@field max_bytes? integer
 ---@field unwind? "auto"
 
+---What is counted in the kernel.
+---@class rille.count
+---@field by? (string|rille.field)[] keys
+---@field max? integer entries, 4096
+
+---@class rille.aggregate: rille.count
+---@field [1] string expression
+---@field as? string decoder
+
+---@class rille.lhist: rille.aggregate
+---@field [2] integer from
+---@field [3] integer to
+---@field [4] integer step
+
 ---@class rille.probe
 ---@field [1] string "syscall:NAME", "tracepoint:CATEGORY:NAME"; with * and ? for many
 ---@field where? string expression
 ---@field fields? (string|rille.field)[]
 ---@field stack? "user"|"kernel"|"both"|rille.stack_options
+---@field count? true|rille.count
+---@field sum? string|rille.aggregate
+---@field avg? string|rille.aggregate
+---@field min? string|rille.aggregate
+---@field max? string|rille.aggregate
+---@field hist? string|rille.aggregate powers of two
+---@field lhist? rille.lhist bars of equal width
 ---@field at? "exit"|"entry" of a system call: when it returns, or before it does anything
 ---@field optional? boolean left out where the kernel does not have it
 ---@field on_event? fun(ev: rille.event, out: rille.out)

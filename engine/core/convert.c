@@ -120,6 +120,19 @@ static int take_print(void *user, const char *text, size_t len, struct err *err)
 	return r;
 }
 
+static int take_aggregate(void *user, const struct aggregate *aggregate, struct err *err)
+{
+	struct convert *convert = user;
+	struct session *session = convert->session;
+	int r = 0;
+	for (size_t i = 0; i < session->noutputs && !r; i++) {
+		int failed = sink_aggregate(session->outputs[i].sink, aggregate);
+		if (failed < 0)
+			r = failed_output(convert, &session->outputs[i], failed, err);
+	}
+	return r;
+}
+
 static int take_lost(void *user, const struct probe_totals *probe, uint64_t lost, struct err *err)
 {
 	struct convert *convert = user;
@@ -166,7 +179,7 @@ static void problem(struct convert *convert, const struct err *err)
 static int read_line(struct convert *convert, const char *line, size_t len, struct err *err)
 {
 	static const struct trace_handler takers = {
-	        NULL, take_meta, take_event, take_row, take_print, take_lost, take_end};
+	        NULL, take_meta, take_event, take_row, take_print, take_aggregate, take_lost, take_end};
 	struct trace_handler handler = takers;
 	struct err line_err = {0};
 	handler.user = convert;

@@ -137,6 +137,8 @@ struct sink_meta plan_meta(const struct session *session, struct utsname *name)
 	        .argv = session->argv,
 	        .probes = session->plan.probes,
 	        .nprobes = session->plan.nprobes,
+	        .aggregates = session->plan.aggregates,
+	        .naggregates = session->plan.naggregates,
 	        .started = (int64_t)now_ns(CLOCK_REALTIME),
 	        .mechanisms = session_mechanisms(session),
 	};

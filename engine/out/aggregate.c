@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BAR_AT = 8 }; /* in the key of a histogram's entry */
-
 int aggregate_init(struct aggregate *aggregate, const struct aggregate_schema *schema,
         const struct probe_schema *probes, size_t nprobes)
 {
@@ -48,7 +46,7 @@ static struct aggregate_row *row_of(struct aggregate *aggregate, const uint8_t *
 		return NULL;
 	memcpy(row->key, key, size);
 	if (aggregate_has_bars(aggregate->schema))
-		memset(row->key + BAR_AT, 0, sizeof(int64_t));
+		memset(row->key + AGGREGATE_BAR_AT, 0, sizeof(int64_t));
 	HASH_FIND(hh, aggregate->rows, row->key, size, known);
 	if (known) {
 		free(row);
@@ -75,7 +73,7 @@ int aggregate_add(struct aggregate *aggregate, const uint8_t *key, const struct 
 	if (grow(&row->bars, &row->bars_cap, row->nbars + 1, sizeof(*row->bars)) < 0)
 		return -ENOMEM;
 	struct aggregate_bar *bar = &row->bars[row->nbars++];
-	memcpy(&bar->bar, key + BAR_AT, sizeof(bar->bar));
+	memcpy(&bar->bar, key + AGGREGATE_BAR_AT, sizeof(bar->bar));
 	bar->count = entry->count;
 	return 0;
 }

@@ -53,10 +53,15 @@ int64_t aggregate_row_value(const struct aggregate_row *row);
 void aggregate_value_text(struct text *out, const struct aggregate *aggregate, int64_t value);
 void aggregate_value_number(struct text *out, const struct aggregate *aggregate, int64_t value);
 
-/* The two forms (aggregate_text.c, aggregate_json.c). JSON: a line a row. */
+/* Of the key of a histogram's entry, as of an entry that is read back from JSON. */
+enum { AGGREGATE_BAR_AT = 8 };
+
+/* The two forms (aggregate_text.c, aggregate_json.c). JSON: a line a row, and one that ends them. */
 struct palette;
 void aggregate_text(struct text *out, const struct aggregate *aggregate, const struct palette *palette);
 struct timestamp;
 void aggregate_json(struct text *out, const struct aggregate *aggregate, struct timestamp *stamp);
+/* What a reader has to know to show it alike. */
+void aggregate_meta_json(struct text *out, const struct aggregate_schema *schema);
 
 #endif

@@ -1,4 +1,4 @@
-/* What was counted as JSON lines: a record a row, all with the same `time`. */
+/* What was counted as JSON lines: a record a row, all with the same `time`, and one that ends them. */
 #include "engine/out/aggregate.h"
 #include "engine/out/timestamp.h"
 #include "engine/out/value.h"
@@ -81,12 +81,49 @@ void aggregate_json(struct text *out, const struct aggregate *aggregate, struct 
 {
 	for (size_t i = 0; i < aggregate->n; i++)
 		add_row(out, aggregate->list[i], stamp);
-	if (!aggregate->uncounted.full && !aggregate->uncounted.missing)
+	add_head(out, aggregate, stamp, "aggregate_end");
+	text_printf(out, ",\"rows\":%zu,\"full\":%llu,\"missing\":%llu}\n", aggregate->n,
+	        (unsigned long long)aggregate->uncounted.full, (unsigned long long)aggregate->uncounted.missing);
+}
+
+static void add_as(struct text *out, const struct field_schema *field)
+{
+	const char *as = format_name(field->format, field->prefix);
+	if (!as)
 		return;
-	add_head(out, aggregate, stamp, "uncounted");
-	text_adds(out, ",\"full\":");
-	text_addu(out, aggregate->uncounted.full);
-	text_adds(out, ",\"missing\":");
-	text_addu(out, aggregate->uncounted.missing);
-	text_adds(out, "}\n");
+	text_adds(out, ",\"as\":");
+	text_add_json_string(out, as);
+}
+
+/* The name of a probe is text. */
+static void add_key_meta(struct text *out, const struct aggregate_schema *schema, size_t i)
+{
+	enum { PROBE_BYTES = 256 };
+	const struct field_schema *field = &schema->fields[i];
+	bool is_probe = schema->probe_keys >> i & 1;
+	text_printf(out, "{\"name\":\"%s\",\"kind\":\"%s\",\"bytes\":%u", field->name,
+	        value_kind_name(is_probe ? VALUE_STR : field->kind), is_probe ? PROBE_BYTES : field->size);
+	add_as(out, field);
+	text_addc(out, '}');
+}
+
+void aggregate_meta_json(struct text *out, const struct aggregate_schema *schema)
+{
+	text_adds(out, "{\"probe\":");
+	text_add_json_string(out, schema->on);
+	text_printf(out, ",\"number\":%zu,\"kind\":\"%s\",\"of\":", schema->spec_probe + 1,
+	        aggregate_kind_name(schema->kind));
+	text_add_json_string(out, schema->of);
+	text_printf(out, ",\"signed\":%s", schema->is_signed ? "true" : "false");
+	if (schema->nfields > schema->nkeys)
+		add_as(out, &schema->fields[schema->nkeys]);
+	if (schema->kind == AGGREGATE_LHIST)
+		text_printf(out, ",\"from\":%lld,\"to\":%lld,\"step\":%lld", (long long)schema->from,
+		        (long long)schema->to, (long long)schema->step);
+	text_printf(out, ",\"max\":%u,\"by\":[", schema->max);
+	for (size_t i = 0; i < schema->nkeys; i++) {
+		text_adds(out, i ? "," : "");
+		add_key_meta(out, schema, i);
+	}
+	text_adds(out, "]}");
 }

@@ -192,6 +192,13 @@ static void jsonl_open(struct sink *sink, const struct sink_meta *meta)
 		text_adds(out, i ? "," : "");
 		add_probe_meta(out, &meta->probes[i], &sink->columns.probes[i]);
 	}
+	if (meta->naggregates) {
+		text_adds(out, "],\"aggregates\":[");
+		for (size_t i = 0; i < meta->naggregates; i++) {
+			text_adds(out, i ? "," : "");
+			aggregate_meta_json(out, &meta->aggregates[i]);
+		}
+	}
 	text_adds(out, "],\"mechanisms\":[");
 	add_lines(out, meta->mechanisms);
 	text_adds(out, "]}\n");

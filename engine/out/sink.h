@@ -66,6 +66,8 @@ struct sink_meta {
 	size_t argc;
 	const struct probe_schema *probes;
 	size_t nprobes;
+	const struct aggregate_schema *aggregates; /* what is counted */
+	size_t naggregates;
 	int64_t started; /* ns since the epoch */
 	const char *mechanisms;
 	/* Whose events come: the processes named by the user, with their children if `follow`; none named: those of all.

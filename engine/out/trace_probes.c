@@ -8,7 +8,7 @@
 
 enum { MAX_PROBES = 4096, MAX_ELEMENTS = 64 };
 
-static bool read_kind(const char *name, enum value_kind *ret)
+bool trace_kind(const char *name, enum value_kind *ret)
 {
 	const char *known;
 	for (unsigned kind = 0; (known = value_kind_name(kind)); kind++)
@@ -43,7 +43,7 @@ static int read_field(
 	const char *name, *kind, *as;
 	if (!trace_text(from, "name", &name, NULL) || !trace_text(from, "kind", &kind, NULL))
 		return trace_bad(err, "a field has no name or kind");
-	if (!read_kind(kind, &field->kind) || !read_shape(field, from))
+	if (!trace_kind(kind, &field->kind) || !read_shape(field, from))
 		return trace_bad(err, "the field '%s' is of a kind that this version does not know", name);
 	/* A format that this version does not know: the number is shown as it is. */
 	if (trace_text(from, "as", &as, NULL) && decode_format(as, &field->format, field->prefix, NULL) < 0)

@@ -34,6 +34,7 @@ void trace_reader_free(struct trace_reader *reader)
 {
 	if (!reader)
 		return;
+	trace_aggregates_fini(reader);
 	trace_probes_fini(reader);
 	for (size_t i = 0; i < sizeof(reader->strings) / sizeof(*reader->strings); i++)
 		free(reader->strings[i]);
@@ -131,6 +132,8 @@ static int read_meta(
 		r = read_mechanisms(reader, object, err);
 	if (!r)
 		r = trace_probes_read(reader, probes, err);
+	if (!r)
+		r = trace_aggregates_read(reader, trace_member(object, "aggregates", json_type_array), err);
 	if (r == -EBADMSG)
 		r = err->code = -EPROTO;
 	if (!r)
@@ -294,6 +297,12 @@ static int read_event(
 	return r ? r : handler->event(handler->user, &reader->event, err);
 }
 
+static int read_aggregate(
+        struct trace_reader *reader, struct json_object *object, const struct trace_handler *handler, struct err *err)
+{
+	return trace_aggregate_read(reader, object, err);
+}
+
 static int read_record(
         struct trace_reader *reader, struct json_object *object, const struct trace_handler *handler, struct err *err)
 {
@@ -301,8 +310,8 @@ static int read_record(
 		const char *type;
 		int (*read)(struct trace_reader *reader, struct json_object *object,
 		        const struct trace_handler *handler, struct err *err);
-	} kinds[] = {{"event", read_event}, {"row", read_row}, {"print", read_print}, {"lost", read_lost},
-	        {"end", read_end}, {"meta", read_meta}};
+	} kinds[] = {{"event", read_event}, {"row", read_row}, {"print", read_print}, {"aggregate", read_aggregate},
+	        {"aggregate_end", trace_aggregate_end}, {"lost", read_lost}, {"end", read_end}, {"meta", read_meta}};
 	const char *type;
 	if (!trace_text(object, "type", &type, NULL))
 		type = "";

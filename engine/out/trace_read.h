@@ -15,6 +15,7 @@ struct trace_handler {
 	int (*event)(void *user, struct event *event, struct err *err);
 	int (*row)(void *user, const struct cell *cells, size_t n, struct err *err);
 	int (*print)(void *user, const char *text, size_t len, struct err *err);
+	int (*aggregate)(void *user, const struct aggregate *aggregate, struct err *err);
 	int (*lost)(void *user, const struct probe_totals *probe, uint64_t lost, struct err *err);
 	int (*end)(void *user, const struct sink_end *end, struct err *err);
 };

@@ -2,6 +2,7 @@
 #ifndef RILLE_OUT_TRACE_READER_H
 #define RILLE_OUT_TRACE_READER_H
 
+#include "engine/out/aggregate.h"
 #include "engine/out/trace_read.h"
 #include "engine/probe/decode.h"
 #include "engine/stack/intern.h"
@@ -14,6 +15,15 @@ struct trace_probe {
 	char *keys[SCHEMA_MAX_FIELDS]; /* the members of events that hold the fields */
 };
 
+/* What is counted; `now` has a schema while its rows come. */
+struct trace_aggregate {
+	struct aggregate_schema *schema; /* in reader->counted */
+	char *on, *of;
+	uint32_t number_at; /* of the row, in its key */
+	uint64_t rows;
+	struct aggregate now;
+};
+
 struct trace_reader {
 	struct json_tokener *tokener;
 	struct intern *intern; /* names of frames */
@@ -21,6 +31,9 @@ struct trace_reader {
 	bool has_meta;
 	struct probe_schema *schemas;
 	struct trace_probe *probes;
+	struct aggregate_schema *counted;
+	struct trace_aggregate *aggregates;
+	size_t naggregates;
 	char *strings[5]; /* version, script, host, kernel, mechanisms */
 	char **argv;
 
@@ -45,6 +58,14 @@ int trace_stack_read(
 /* The schemas, keys and decoders of meta.probes. */
 int trace_probes_read(struct trace_reader *reader, struct json_object *list, struct err *err);
 void trace_probes_fini(struct trace_reader *reader);
+/* value_kind_name() backwards. */
+bool trace_kind(const char *name, enum value_kind *ret);
+/* What is counted: its schemas, a row, and the record that ends them and hands them on. A list of NULL has none. */
+int trace_aggregates_read(struct trace_reader *reader, struct json_object *list, struct err *err);
+void trace_aggregates_fini(struct trace_reader *reader);
+int trace_aggregate_read(struct trace_reader *reader, struct json_object *object, struct err *err);
+int trace_aggregate_end(
+        struct trace_reader *reader, struct json_object *object, const struct trace_handler *handler, struct err *err);
 
 /* --- members (trace_json.c). A member that is not there, or of another type: false, and *ret as it was. --- */
 

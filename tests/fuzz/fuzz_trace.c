@@ -50,6 +50,13 @@ static int take_print(void *user, const char *text, size_t len, struct err *err)
 	return 0;
 }
 
+static int take_aggregate(void *user, const struct aggregate *aggregate, struct err *err)
+{
+	for (size_t i = 0; i < N; i++)
+		sink_aggregate(((struct outputs *)user)->sinks[i], aggregate);
+	return 0;
+}
+
 static int take_lost(void *user, const struct probe_totals *totals, uint64_t lost, struct err *err)
 {
 	for (size_t i = 0; i < N; i++)
@@ -66,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct outputs outputs = {.fd = open("/dev/null", O_WRONLY | O_CLOEXEC)};
 	const struct trace_handler handler = {
-	        &outputs, take_meta, take_event, take_row, take_print, take_lost, take_end};
+	        &outputs, take_meta, take_event, take_row, take_print, take_aggregate, take_lost, take_end};
 	struct trace_reader *reader;
 	if (outputs.fd < 0 || trace_reader_new(&reader) < 0)
 		abort();

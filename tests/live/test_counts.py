@@ -131,7 +131,8 @@ class Counts(unittest.TestCase):
                              collections.Counter(even_bounds(v, -1000, 101, 100) for v in values[key[0]]))
         end = records[-1]["probes"][0]
         self.assertEqual((end["passed"], end["sent"], end["lost_full"]), (200 * len(EDGES), 0, 0))
-        self.assertFalse([r for r in records if r["type"] in ("event", "uncounted", "lost")])
+        self.assertFalse([r for r in records if r["type"] in ("event", "lost")])
+        self.assertEqual({(r["full"], r["missing"]) for r in records if r["type"] == "aggregate_end"}, {(0, 0)})
 
     def test_unsigned(self):
         """Values of 64 unsigned bits: exact, compared as unsigned; a sum wraps."""
@@ -161,8 +162,9 @@ class Counts(unittest.TestCase):
         rows = self.rows(records, "count")
         self.assertEqual(len(rows), 50)
         self.assertEqual({row["value"] for row in rows.values()}, {3})
-        uncounted = [r for r in records if r["type"] == "uncounted"]
-        self.assertEqual([(r["kind"], r["full"], r["missing"]) for r in uncounted], [("count", 450, 0)])
+        ends = [r for r in records if r["type"] == "aggregate_end"]
+        self.assertEqual([(r["kind"], r["rows"], r["full"], r["missing"]) for r in ends],
+                         [("count", 50, 450, 0), ("sum", 1, 0, 0)])
         self.assertEqual(records[-1]["probes"][0]["lost_full"], 450)
         self.assertEqual(self.rows(records, "sum")[()]["value"], 600)
         done = rille.run("-e", table, "--", *self.program(program))
@@ -177,8 +179,8 @@ class Counts(unittest.TestCase):
                 kcmp(0, ctypes.addressof(number) if i % 2 else 8 * i)
             """)
         self.assertEqual(self.rows(records, "sum")[()]["value"], 5 * 42)
-        self.assertEqual([(r["kind"], r["full"], r["missing"]) for r in records if r["type"] == "uncounted"],
-                         [("sum", 0, 5)])
+        self.assertEqual({r["kind"]: (r["full"], r["missing"]) for r in records if r["type"] == "aggregate_end"},
+                         {"count": (0, 0), "sum": (0, 5)})
         self.assertEqual({key: row["value"] for key, row in self.rows(records, "count").items()}, {(42,): 5, (None,): 5})
 
     def test_texts(self):
@@ -345,7 +347,7 @@ class Counts(unittest.TestCase):
         self.assertEqual([(r["avg"], r["times"]) for r in rows if "avg" in r], [(sum(values) / 90, 90)])
         self.assertEqual({(r["from"], r["to"]): r["count"] for r in rows if "from" in r},
                          collections.Counter(map(power_bounds, values)))
-        self.assertFalse([r for r in records if r["type"] == "aggregate"])
+        self.assertFalse([r for r in records if r["type"] in ("aggregate", "aggregate_end")])
 
     def test_clear(self):
         """Counting anew: each part by itself, the first cleared while the program waits."""
@@ -370,7 +372,7 @@ class Counts(unittest.TestCase):
         first = []
         for line in process.stdout:
             first.append(json.loads(line))
-            if first[-1].get("kind") == "lhist":
+            if (first[-1]["type"], first[-1].get("kind")) == ("aggregate_end", "lhist"):
                 break
         out, err = process.communicate("go\n", timeout=60)
         self.assertEqual(process.returncode, 0, err)
@@ -434,6 +436,29 @@ class Counts(unittest.TestCase):
         self.assertEqual([int(n) for _, _, n, _ in bars], [10, 0, 0, 0, 0, 0, 20])
         self.assertEqual([len(bar) for _, _, _, bar in bars], [20, 0, 0, 0, 0, 0, 40])
 
+    def test_report(self):
+        """What `rille report` makes of a trace in JSON lines is what the run has shown itself, in every format."""
+        jsonl, text = self.path / "trace.jsonl", self.path / "trace.text"
+        done = rille.run("-e", """{ "syscall:*", where = 'comm == "counted"', fields = { "ret" },
+            count = { by = { "probe", "comm", { "error", "errno", as = "errno" } }, max = 6 }, avg = "ret",
+            sum = { "ret", as = "bytes", by = { "uid", "big = 18446744073709551615", "yes = ret < 0", "none = u32(0)" } },
+            min = "elapsed", max = { "fd_inode(0)" }, hist = { "elapsed", by = { "comm" } },
+            lhist = { "ret", -10, 10, 3, by = { "cpu" } } }""", "-o", f"jsonl:{jsonl}", "-o", f"text:{text}",
+                         "--every", "100ms", "--", *self.program("""
+            import socket, time
+            open("/proc/self/comm", "w").write("counted")
+            for i in range(5):
+                socket.socket(socket.AF_UNIX).connect_ex("/nowhere")
+                time.sleep(0.1)
+            """))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        again, written = self.path / "again.jsonl", self.path / "again.text"
+        done = rille.run("report", jsonl, "-o", f"jsonl:{again}", "-o", f"text:{written}")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(again.read_text(encoding="utf-8"), jsonl.read_text(encoding="utf-8"))
+        self.assertEqual(written.read_text(encoding="utf-8"), text.read_text(encoding="utf-8"))
+        self.assertIn("not counted", text.read_text(encoding="utf-8"))
+
     def test_every(self):
         """With --every the counts so far are told again and again; the last are the whole."""
         done = rille.run("-e", '{ "syscall:kcmp", count = true }', "--every", "50ms", "--format", "jsonl", "--",
@@ -467,7 +492,7 @@ class Counts(unittest.TestCase):
             for i in range(20):
                 kcmp(i, i)
             """)
-        self.assertLessEqual({"aggregate", "uncounted"}, {r["type"] for r in records})
+        self.assertLessEqual({"aggregate", "aggregate_end"}, {r["type"] for r in records})
         for record in records:
             errors = [error.message for error in validator.iter_errors(record)]
             self.assertFalse(errors, record)

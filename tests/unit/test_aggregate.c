@@ -168,8 +168,8 @@ static void test_hostile(void **state)
 	        "{\"type\":\"aggregate\",\"probe\":\"syscall:read\",\"number\":1,\"kind\":\"count\",\"of\":null,"
 	        "\"time\":\"1970-01-01T00:00:00.000000000Z\",\"by\":{\"comm\":\"\\u001b[2J\\n\\\"\",\"fd\":3},"
 	        "\"count\":7,\"value\":7}\n"
-	        "{\"type\":\"uncounted\",\"probe\":\"syscall:read\",\"number\":1,\"kind\":\"count\",\"of\":null,"
-	        "\"time\":\"1970-01-01T00:00:00.000000000Z\",\"full\":5,\"missing\":6}\n");
+	        "{\"type\":\"aggregate_end\",\"probe\":\"syscall:read\",\"number\":1,\"kind\":\"count\",\"of\":null,"
+	        "\"time\":\"1970-01-01T00:00:00.000000000Z\",\"rows\":1,\"full\":5,\"missing\":6}\n");
 	text_fini(&text);
 	aggregate_fini(&aggregate);
 }

@@ -236,6 +236,11 @@ static int take_print(void *user, const char *text, size_t len, struct err *err)
 	return sink_print(((struct copy *)user)->sink, text, len);
 }
 
+static int take_aggregate(void *user, const struct aggregate *aggregate, struct err *err)
+{
+	return sink_aggregate(((struct copy *)user)->sink, aggregate);
+}
+
 static int take_lost(void *user, const struct probe_totals *totals, uint64_t lost, struct err *err)
 {
 	return sink_lost(((struct copy *)user)->sink, totals, lost);
@@ -246,7 +251,8 @@ static int take_end(void *user, const struct sink_end *end, struct err *err)
 	return sink_finish(((struct copy *)user)->sink, end);
 }
 
-static const struct trace_handler handler = {NULL, take_meta, take_event, take_row, take_print, take_lost, take_end};
+static const struct trace_handler handler = {
+        NULL, take_meta, take_event, take_row, take_print, take_aggregate, take_lost, take_end};
 
 static char *read_and_write(const char *text)
 {

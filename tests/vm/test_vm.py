@@ -61,6 +61,15 @@ END
         export RILLE_CC=/nonexistent
         rille run /bin/pairs.o --format jsonl -- sh -c 'pairs > /tmp/said' || exit
         echo @; cat /tmp/said""",
+    # dd says itself how much it read.
+    "counts": """
+        patient rille -e '{ "syscall:read", where = "count == 512", count = { by = { "comm", "probe" } },
+            sum = { "ret", by = { "name = entry(fd_kind(fd))" } }, avg = "ret", min = "ret", max = "elapsed",
+            hist = { "elapsed", by = { "ret" } }, lhist = { "ret", 0, 1024, 256 } }' --format jsonl \\
+            -- dd if=/dev/zero of=/dev/null bs=512 count=1000""",
+    "counts-full": """
+        patient rille -e '{ "syscall:lseek", count = { by = { "offset" }, max = 10 } }' --format jsonl \\
+            -- sh -c 'for i in 1 2 3 4 5 6 7 8 9 10 11 12 13; do dd if=/bin/rille of=/dev/null bs=1 skip=$i count=1; done'""",
     "doctor": "rille doctor",
     "list": "rille list -v probes syscall:bind",
     "unprivileged": """
@@ -193,6 +202,27 @@ class Plain(Machine, unittest.TestCase):
                 self.assertIn((call, op, int(fd)), told, (words, result.err[-3000:]))
         self.assertGreater(steps, 80)
         self.assertIn('is left out: this kernel has no struct or union "io_pipe"', result.err)
+
+    def test_counts(self):
+        """What is counted here is what dd says."""
+        result = self.result("counts")
+        self.assertIn("1000+0 records in", result.err)
+        rows = {r["kind"]: r for r in map(json.loads, result.out.splitlines()) if r["type"] == "aggregate"}
+        self.assertEqual(rows["count"]["by"], {"comm": "dd", "probe": "syscall:read"})
+        self.assertEqual({kind: rows[kind]["value"] for kind in ("count", "sum", "avg", "min")},
+                         {"count": 1000, "sum": 512000, "avg": 512, "min": 512})
+        self.assertGreater(rows["max"]["value"], 0)
+        self.assertEqual(sum(bar["count"] for bar in rows["hist"]["bars"]), 1000)
+        self.assertEqual(rows["lhist"]["bars"], [{"from": 512, "to": 768, "count": 1000}])
+
+    def test_counts_full(self):
+        """A full map is said, and counted."""
+        records = [json.loads(line) for line in self.result("counts-full").out.splitlines()]
+        rows = [r for r in records if r["type"] == "aggregate"]
+        full = [r["full"] for r in records if r["type"] == "aggregate_end"]
+        self.assertEqual(len(rows), 10)
+        self.assertEqual(sum(r["count"] for r in rows) + full[0], records[-1]["probes"][0]["passed"])
+        self.assertGreater(full[0], 0)
 
     def test_unknown(self):
         """A mistyped probe is refused with the nearest name."""
