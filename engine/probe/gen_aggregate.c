@@ -143,13 +143,17 @@ static int refuse_stacks(const struct spec_aggregate *spec, size_t nkeys, struct
 	return 0;
 }
 
-static void emit_bar(struct text *out, const struct aggregate_schema *schema, size_t value)
+/* From memory: what is learnt of it in tests is not learnt of what it was computed from, or the verifier would follow the rest
+ * of the program for each outcome. */
+#define VALUE "*(volatile u64 *)&rec->f_value"
+
+static void emit_bar(struct text *out, const struct aggregate_schema *schema)
 {
 	char sign = schema->is_signed ? 's' : 'u';
 	if (schema->kind == AGGREGATE_HIST)
-		text_printf(out, "\t\t\t\trec->bar = power_bar_%c(v%zu);\n", sign, value);
+		text_printf(out, "\t\t\t\trec->bar = power_bar_%c(" VALUE ");\n", sign);
 	else
-		text_printf(out, "\t\t\t\trec->bar = even_bar_%c(v%zu, %lldll, %lldll, %llu);\n", sign, value,
+		text_printf(out, "\t\t\t\trec->bar = even_bar_%c(" VALUE ", %lldll, %lldll, %llu);\n", sign,
 		        (long long)schema->from, (long long)schema->to, (unsigned long long)schema->step);
 }
 
@@ -162,7 +166,7 @@ static void emit_update(struct text *out, const struct aggregate_schema *schema)
 	text_printf(out, "%s%s(&rille_rows_%u, rec, stats, %u", functions[schema->kind],
 	        extreme ? schema->is_signed ? "s" : "u" : "", schema->index, schema->index);
 	if (valued)
-		text_printf(out, ", v%zu", schema->nkeys);
+		text_adds(out, ", " VALUE);
 	text_adds(out, ");\n");
 }
 
@@ -181,7 +185,7 @@ static void emit_counting(struct build *b, const struct build *count, const stru
 	else
 		text_adds(out, "\t\t\t{\n");
 	if (aggregate_has_bars(schema))
-		emit_bar(out, schema, schema->nkeys);
+		emit_bar(out, schema);
 	text_adds(out, "\t\t\t\t");
 	emit_update(out, schema);
 	text_adds(out, "\t\t\t}\n\t\t}\n\t}\n");

@@ -312,7 +312,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 			if (!has1) {
 				count_missing(1);
 			} else {
-				count_sum(&rille_rows_1, rec, stats, 1, v1);
+				count_sum(&rille_rows_1, rec, stats, 1, *(volatile u64 *)&rec->f_value);
 			}
 		}
 	}
@@ -339,7 +339,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 			if (!has0) {
 				count_missing(2);
 			} else {
-				count_sum(&rille_rows_2, rec, stats, 2, v0);
+				count_sum(&rille_rows_2, rec, stats, 2, *(volatile u64 *)&rec->f_value);
 			}
 		}
 	}
@@ -366,7 +366,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 			if (!has0) {
 				count_missing(3);
 			} else {
-				count_min_s(&rille_rows_3, rec, stats, 3, v0);
+				count_min_s(&rille_rows_3, rec, stats, 3, *(volatile u64 *)&rec->f_value);
 			}
 		}
 	}
@@ -393,7 +393,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 			if (!has0) {
 				count_missing(4);
 			} else {
-				count_max_s(&rille_rows_4, rec, stats, 4, v0);
+				count_max_s(&rille_rows_4, rec, stats, 4, *(volatile u64 *)&rec->f_value);
 			}
 		}
 	}
@@ -433,7 +433,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 			if (!has1) {
 				count_missing(5);
 			} else {
-				rec->bar = power_bar_u(v1);
+				rec->bar = power_bar_u(*(volatile u64 *)&rec->f_value);
 				count_one(&rille_rows_5, rec, stats, 5);
 			}
 		}
@@ -461,7 +461,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 			if (!has0) {
 				count_missing(6);
 			} else {
-				rec->bar = even_bar_s(v0, -8ll, 64ll, 8);
+				rec->bar = even_bar_s(*(volatile u64 *)&rec->f_value, -8ll, 64ll, 8);
 				count_one(&rille_rows_6, rec, stats, 6);
 			}
 		}
