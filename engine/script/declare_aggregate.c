@@ -95,6 +95,17 @@ static int read_bars(struct declare *d, const struct table *table, struct spec_a
 	return 0;
 }
 
+/* Without keys there is one entry, or one a bar. */
+static int read_max(struct declare *d, const struct table *table, struct spec_aggregate *aggregate)
+{
+	int node, r = table_number(d, table, "max", SPEC_MAX_ENTRIES, &aggregate->max);
+	if (r < 0 || !aggregate->max || aggregate->nfields)
+		return r;
+	table_key(d, table, "max", &node);
+	lua_pop(d->L, 1);
+	return err_at(d->err, table_place(d, node, table), "bad-value", "`max` is room for keys, and there is no `by`");
+}
+
 static int read_table(struct declare *d, int node, const struct table *owner, struct spec_aggregate *aggregate)
 {
 	const char *what = aggregate_kind_name(aggregate->kind);
@@ -103,7 +114,7 @@ static int read_table(struct declare *d, int node, const struct table *owner, st
 	if (r == 0)
 		r = read_keys(d, &table, aggregate);
 	if (r == 0)
-		r = table_number(d, &table, "max", SPEC_MAX_ENTRIES, &aggregate->max);
+		r = read_max(d, &table, aggregate);
 	if (r < 0 || aggregate->kind == AGGREGATE_COUNT)
 		return r;
 	if (table_item(d, &table, 1, &node) == LUA_TNIL)

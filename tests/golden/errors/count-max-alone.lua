@@ -1,0 +1,5 @@
+return {
+  probes = {
+    { "syscall:read", sum = { "ret", max = 100 } },
+  },
+}
