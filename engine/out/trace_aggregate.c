@@ -264,9 +264,9 @@ static int add_row(struct trace_aggregate *aggregate, struct json_object *object
 int trace_aggregate_read(struct trace_reader *reader, struct json_object *object, struct err *err)
 {
 	struct json_object *by = trace_member(object, "by", json_type_object);
-	struct trace_aggregate *aggregate;
+	struct trace_aggregate *aggregate = NULL;
 	int r = find(reader, object, &aggregate, err);
-	if (r < 0)
+	if (!aggregate || r < 0)
 		return r;
 	if (!by || aggregate->rows++ >= aggregate->schema->max)
 		return trace_bad(err, by ? "more rows than there is room for" : "a row without its keys");
@@ -283,9 +283,9 @@ int trace_aggregate_read(struct trace_reader *reader, struct json_object *object
 int trace_aggregate_end(
         struct trace_reader *reader, struct json_object *object, const struct trace_handler *handler, struct err *err)
 {
-	struct trace_aggregate *aggregate;
+	struct trace_aggregate *aggregate = NULL;
 	int r = find(reader, object, &aggregate, err);
-	if (r < 0)
+	if (!aggregate || r < 0)
 		return r;
 	uint64_t full = 0, missing = 0;
 	trace_u64(object, "full", &full);
