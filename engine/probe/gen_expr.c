@@ -67,8 +67,9 @@ void emit_room(struct emit *em, const struct expr *e)
 		add(em, em->to);
 		return;
 	}
-	text_printf(em->at_entry ? &b->kept : &b->temps, "\tchar t" UNIT "_%u[%u] ALIGNED;\n", b->ntemps, e->type.size);
-	text_printf(em->out, "%s->t" UNIT "_%u", em->at_entry ? "state" : "rec", b->ntemps);
+	bool kept = em->at_entry && !em->tests;
+	text_printf(kept ? &b->kept : &b->temps, "\tchar t" UNIT "_%u[%u] ALIGNED;\n", b->ntemps, e->type.size);
+	text_printf(em->out, "%s->t" UNIT "_%u", kept ? "state" : "rec", b->ntemps);
 	b->ntemps++;
 }
 

@@ -136,6 +136,8 @@ struct build {
 	struct text early, late; /* the function's body before and after the record is there */
 	struct text kept;        /* members of struct rille_entry */
 	struct text record;      /* the record's struct */
+	struct text enter;       /* what is tested at the entry */
+	bool enter_room;         /* … and needs room */
 	struct text functions;
 	struct kept_entry *entries;
 	size_t nentries, entries_cap;
@@ -162,6 +164,7 @@ struct emit {
 	const struct spec_text *source; /* of the expression that is being written */
 	const char *to;                 /* a C expression: where text goes. NULL: a room of its own */
 	bool at_entry;
+	bool tests;  /* … to decide whether anything is kept: there is no state yet */
 	int element; /* of an array, where one number is wanted; or one of the next two */
 };
 

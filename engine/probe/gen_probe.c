@@ -296,24 +296,34 @@ static void emit_kept(struct emit *em, const struct kept_entry *kept)
 	text_printf(em->out, "\t\tstate->h" UNIT "_%zu = ok;\n\t}\n", e->index);
 }
 
-static void emit_enter_function(struct build *b)
+/* Before the record's struct is written, which has the room that they need. */
+static void emit_enter_conditions(struct build *b)
 {
-	struct text early = {0}, late = {0}, *out = &b->functions;
-	struct emit em = {.gen = b->gen, .build = b, .out = &early, .at_entry = true, .element = ELEMENT_NONE};
-	text_adds(&b->kept, "\tu64 p" UNIT ", n" UNIT "; /* kept; since when */\n");
+	struct emit em = {
+	        .gen = b->gen, .build = b, .out = &b->enter, .at_entry = true, .tests = true, .element = ELEMENT_NONE};
+	unsigned before = b->ntemps;
 	emit_entry_conditions(&em, &b->where, b->where.root);
 	emit_entry_conditions(&em, &b->filter, b->filter.root);
-	em.out = &late;
+	b->enter_room = b->ntemps > before;
+}
+
+static void emit_enter_function(struct build *b)
+{
+	struct text late = {0}, *out = &b->functions;
+	struct emit em = {.gen = b->gen, .build = b, .out = &late, .at_entry = true, .element = ELEMENT_NONE};
+	text_adds(&b->kept, "\tu64 p" UNIT ", n" UNIT "; /* kept; since when */\n");
 	for (size_t i = 0; i < b->nentries; i++)
 		emit_kept(&em, &b->entries[i]);
 	emit_signature(b, out, "enter");
 	text_adds(out, "\tu64 id = bpf_get_current_pid_tgid();\n\tif (!may_be_target(id))\n\t\treturn;\n");
 	emit_locals(b, out, b->args_used_entry, b->comm_entry);
-	text_addt(out, &early);
+	if (b->enter_room)
+		text_printf(out, "\tstruct rille_p" UNIT " *rec = scratch(%s);\n\tif (!rec)\n\t\treturn;\n",
+		        scratch_room(b));
+	text_addt(out, &b->enter);
 	text_adds(out, "\tstruct rille_entry *state = new_entry(task);\n\tif (!state)\n\t\treturn;\n");
 	text_addt(out, &late);
 	text_adds(out, "\tstate->n" UNIT " = bpf_ktime_get_ns();\n\tstate->p" UNIT " = 1;\n}\n\n");
-	text_fini(&early);
 	text_fini(&late);
 }
 
@@ -425,6 +435,8 @@ int build_probe(struct build *b, struct err *err)
 	b->size = sizeof(struct rille_record);
 	if ((r = build_fields(b, err)) < 0)
 		return r;
+	if (b->uses_state)
+		emit_enter_conditions(b);
 	b->scratch = b->ntemps > 0 || has_user_stack(b);
 	b->schema->needs_entry = b->uses_state;
 	b->schema->at_entry = b->spec->at_entry;
@@ -451,6 +463,7 @@ void build_fini(struct build *b)
 		expr_tree_fini(&b->trees[i]);
 	free(b->trees);
 	text_fini(&b->counting);
+	text_fini(&b->enter);
 	free(b->entries);
 	text_fini(&b->members);
 	text_fini(&b->temps);
