@@ -295,6 +295,28 @@ class Counts(unittest.TestCase):
         self.assertLessEqual(sum(n * (low or 0) for (low, _), n in bars.items()), total["value"])
         self.assertGreater(sum(n * high for (_, high), n in bars.items()), total["value"])
 
+    def test_pattern_at_the_entry(self):
+        """A condition that needs room (a pattern that is a parameter) is tested at the entry, too, and holds there alike."""
+        script = self.script("""
+            return {
+              params = { { "name", "string", default = "*" } },
+              probes = { { "syscall:kcmp", where = 'comm ~ $name && elapsed > 0', count = { by = { "comm" } },
+                hist = "elapsed", fields = { "elapsed" } } },
+            }""")
+        program = self.program("""
+            for name in ("one", "two", "three"):
+                open("/proc/self/comm", "w").write(name)
+                for i in range(7):
+                    kcmp(0, 0)
+            """)
+        for options, expected in (((), {("one",): 7, ("two",): 7, ("three",): 7}),
+                                  (("--name", "t*"), {("two",): 7, ("three",): 7})):
+            done = rille.run("run", script, *options, "--format", "jsonl", "--", *program)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            records = rille.records(done.stdout)
+            self.assertEqual({k: r["value"] for k, r in self.rows(records, "count").items()}, expected)
+            self.assertEqual(sum(r["type"] == "event" for r in records), 7 * len(expected))
+
     def test_pairs_and_clear(self):
         """What a script reads between one clearing and the next adds up to all; after the last nothing is shown."""
         script = self.script("""

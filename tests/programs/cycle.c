@@ -33,8 +33,12 @@ static const char script[] = "local seen = {}\n"
                              "return { params = { { 'wanted', 'u32[]', default = { 250 } } },\n"
                              "  probes = { { 'syscall:socket', where = 'protocol in $wanted', stack = 'user',\n"
                              "    fields = { { 'family', as = 'AF_' }, { 'kind', 'type & 0xf', as = 'SOCK_' } },\n"
+                             "    count = { by = { 'comm', 'type' } }, hist = { 'elapsed', by = { 'tid' } },\n"
                              "    on_event = function(ev, out) seen[#seen + 1] = ev:copy(); out:emit(ev) end } },\n"
-                             "  on_end = function(out) out:row { n = #seen } end }\n";
+                             "  on_start = function() rille.clear(1, 'count') end,\n"
+                             "  on_end = function(out) out:row { n = #seen }\n"
+                             "    for by, n in rille.pairs(1, 'count') do out:row { comm = by.comm, n = n } end\n"
+                             "  end }\n";
 
 /* Of failing.so; NULL without it. */
 static long (*live_blocks)(void), (*calls_so_far)(void);

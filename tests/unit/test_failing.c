@@ -118,8 +118,12 @@ static const char script[] =
         "    fields = { { 'family', as = 'AF_' }, { 'kind', 'type & 0xf', as = 'SOCK_' }, 'parent = "
         "task->real_parent->pid',\n"
         "      'text = str(0)' },\n"
+        "    count = { by = { 'comm', 'name = entry(str(0))' } }, lhist = { 'type', 0, 9, 3, by = { 'probe' } },\n"
         "    on_event = function(ev, out) seen[#seen + 1] = ev:copy(); out:emit(ev) end } },\n"
-        "  on_end = function(out) out:row { n = #seen, top = #rille.top({ a = 1 }, 1) } end }\n";
+        "  on_start = function() rille.clear(1, 'lhist') end,\n"
+        "  on_end = function(out)\n"
+        "    for by, n in rille.pairs(1, 'count') do out:row { comm = by.comm, n = n } end\n"
+        "    out:row { n = #seen, top = #rille.top({ a = 1 }, 1) } end }\n";
 static const struct rille_field fields[] = {{.name = "family", .as = "AF_"}, {.name = "kind", .expr = "type & 0xf"}};
 static const struct rille_probe probe = {.size = sizeof(probe),
         .on = "syscall:socket",
