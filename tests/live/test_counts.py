@@ -482,19 +482,21 @@ class Counts(unittest.TestCase):
         self.assertIn("not counted", text.read_text(encoding="utf-8"))
 
     def test_every(self):
-        """With --every the counts so far are told again and again; the last are the whole."""
-        done = rille.run("-e", '{ "syscall:kcmp", count = true }', "--every", "50ms", "--format", "jsonl", "--",
-                         *self.program("""
+        """With --every the counts so far are told while the program runs; the last are the whole."""
+        trace = self.path / "trace"
+        done = rille.run("-e", '{ "syscall:kcmp", count = true }', "--every", "50ms", "-o", f"jsonl:{trace}", "--",
+                         *self.program(f"""
             import time
-            for i in range(8):
+            kcmp(0, 0)
+            while '"value":1' not in open({str(trace)!r}).read():
+                time.sleep(0.01)
+            for i in range(7):
                 kcmp(0, 0)
-                time.sleep(0.05)
             """))
         self.assertEqual(done.returncode, 0, done.stderr)
-        values = [r["value"] for r in rille.records(done.stdout) if r["type"] == "aggregate"]
+        values = [r["value"] for r in rille.records(trace.read_text(encoding="utf-8")) if r["type"] == "aggregate"]
         self.assertEqual(values, sorted(values))
-        self.assertGreater(len(values), 1)
-        self.assertEqual(values[-1], 8)
+        self.assertEqual((values[0], values[-1]), (1, 8))
 
     def test_other_formats(self):
         """A format that has no place for counts says so."""

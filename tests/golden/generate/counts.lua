@@ -1,5 +1,5 @@
--- What is counted: every kind, keys of numbers, text and the probe's name, a condition that needs the entry, and a probe
--- that sends its events, too.
+-- What is counted: every kind, keys of numbers, text and the name of the probe, a condition that needs the entry, and a
+-- probe that sends its events, too.
 return {
   probes = {
     {
