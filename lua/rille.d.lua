@@ -479,6 +479,7 @@ function session:over() end
 ---@field lost_entry integer
 ---@field lost_compat integer
 ---@field lost_limit integer
+---@field lost_full integer not counted: a map of what is counted was full
 ---@field callback_errors integer
 ---@field unresolved integer stacks that did not reach their root
 ---@field unresolved_why string

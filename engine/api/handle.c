@@ -448,6 +448,7 @@ int rille_probe_stats(const rille *handle, size_t i, struct rille_totals *ret)
 	        .lost_limit = totals.stats.lost_limit,
 	        .callback_errors = totals.callback_errors,
 	        .unresolved = totals.unresolved,
+	        .lost_full = totals.stats.lost_full,
 	};
 	add_reasons(&totals, stats.unresolved_why, sizeof(stats.unresolved_why));
 	return handle_write_struct(r, "rille_probe_stats", ret, &stats, sizeof(stats));

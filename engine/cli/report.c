@@ -48,7 +48,7 @@ static uint64_t lost_of(const struct rille_totals *stats)
 
 static bool is_noteworthy(const struct rille_totals *stats)
 {
-	return lost_of(stats) || stats->unresolved || stats->callback_errors;
+	return lost_of(stats) || stats->lost_full || stats->unresolved || stats->callback_errors;
 }
 
 static void say_probe(const struct rille_totals *stats)
@@ -72,6 +72,7 @@ static void say_probe(const struct rille_totals *stats)
 	}
 	const char *sep = ", ";
 	add(out, &sep, "over the limit", stats->lost_limit);
+	add(out, &sep, "not counted (map full)", stats->lost_full);
 	add(out, &sep, "incomplete stacks", stats->unresolved);
 	if (stats->unresolved)
 		fprintf(out, " (%s)", stats->unresolved_why);

@@ -65,20 +65,8 @@ static int finish_outputs(struct session *session, const struct sink_end *end, s
 	return result;
 }
 
-/* How many of what was counted; probes' totals as hosts see them have no place for it. */
-static void warn_full(struct session *session)
-{
-	for (size_t i = 0; i < session->plan.nprobes; i++) {
-		uint64_t full = session->accounts[i].last.lost_full;
-		if (full)
-			log_warn(&session->log, "%s: %llu not counted: the map was full", session->plan.probes[i].name,
-			        (unsigned long long)full);
-	}
-}
-
 static void log_surprises(struct session *session)
 {
-	warn_full(session);
 	uint64_t targets = kernel_lost_targets(session->kernel), corrupt = kernel_corrupt(session->kernel), size, peak;
 	if (targets)
 		log_warn(&session->log, "%llu processes were not traced: too many at a time",

@@ -348,6 +348,7 @@ struct rille_totals {
 	uint64_t callback_errors;
 	uint64_t unresolved;      /* stacks that did not reach their root, … */
 	char unresolved_why[256]; /* … and why: "no-cfi 3, process-gone 1" */
+	uint64_t lost_full;       /* not counted: a map of what is counted in the kernel was full */
 };
 RILLE_API size_t rille_probe_count(const rille *r);
 RILLE_API int rille_probe_stats(const rille *r, size_t i, struct rille_totals *ret);

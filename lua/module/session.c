@@ -416,7 +416,7 @@ static void push_count(lua_State *L, const char *key, uint64_t count)
 
 static void push_totals(lua_State *L, const struct rille_totals *totals)
 {
-	lua_createtable(L, 0, 12);
+	lua_createtable(L, 0, 13);
 	lua_pushstring(L, totals->probe);
 	lua_setfield(L, -2, "probe");
 	push_count(L, "seen", totals->seen);
@@ -427,6 +427,7 @@ static void push_totals(lua_State *L, const struct rille_totals *totals)
 	push_count(L, "lost_entry", totals->lost_entry);
 	push_count(L, "lost_compat", totals->lost_compat);
 	push_count(L, "lost_limit", totals->lost_limit);
+	push_count(L, "lost_full", totals->lost_full);
 	push_count(L, "callback_errors", totals->callback_errors);
 	push_count(L, "unresolved", totals->unresolved);
 	lua_pushstring(L, totals->unresolved_why);
