@@ -317,10 +317,9 @@ struct rille_origin {
 	size_t size;                /* sizeof(struct rille_origin) */
 	const char *name;           /* "jdk-watch-service"; valid until rille_free() */
 	const char *about, *advice; /* one line each: what it is, what to do about it (NULL: nothing) */
-	const char *
-	        crac; /* a rule for -Djdk.crac.resource-policies, NULL: none; valid until the next call with the handle */
-	int64_t frame; /* number of the frame that told; -1: it was the path */
-	int64_t by;    /* of the first frame of the program itself; -1: none */
+	const char *crac; /* for -Djdk.crac.resource-policies, until the next call of this function; NULL: no rule */
+	int64_t frame;    /* number of the frame that told; -1: it was the path */
+	int64_t by;       /* of the first frame of the program itself; -1: none */
 };
 /* `frames`: of rille_event_stack(), or others, innermost first, of which the first 1024 count, with what is known of kind,
  * name, module and file; nframes 0: none. `path`: of the descriptor that was made, or the address of a Unix socket; NULL:
