@@ -9,7 +9,8 @@
  * Instructions. A count hook looks every STEP instructions. Once the budget of this entry is used up the hook raises
  * an error, and from then on at every instruction, so that a script cannot go on by catching it (`while true do
  * pcall(loop) end`): each pcall gets the next error at once. Coroutines inherit the hook. It looks at the clock as well,
- * since one instruction can compare two strings of 30 MB.
+ * since one instruction can compare two strings of 30 MB; and when that says that it is late, at the time for which this thread had a
+ * processor, which costs a system call: a machine that is busy with others is no fault of the script.
  *
  * What no hook reaches: C functions that loop on their own, and code that runs while hooks are off. guards.c and
  * patterns.c replace what would give a script either.
@@ -57,15 +58,29 @@ _Noreturn void sandbox_raise(lua_State *L, const char *fmt, ...)
 	abort(); /* not reached */
 }
 
-/* The first look of an entry starts its clock, so that the many that end before it never ask for the time. */
-static bool is_late(struct sandbox *box)
+static uint64_t nsecs_of(clockid_t clock)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	uint64_t now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* The first look of an entry starts its clock, so that the many that end before it never ask for the time; the first that is late
+ * starts the clock of the processor. */
+static bool is_late(struct sandbox *box)
+{
+	uint64_t now = nsecs_of(CLOCK_MONOTONIC), longest = box->budget * SLOWEST_NS;
 	if (!box->deadline)
-		box->deadline = now + box->budget * SLOWEST_NS;
-	return now > box->deadline;
+		box->deadline = now + longest;
+	if (now <= box->deadline)
+		return false;
+	uint64_t used = nsecs_of(CLOCK_THREAD_CPUTIME_ID);
+	if (!box->used_deadline)
+		box->used_deadline = used + longest;
+	if (used >= box->used_deadline)
+		return true;
+	box->deadline = now + (box->used_deadline - used);
+	return false;
 }
 
 static void count(lua_State *L, lua_Debug *ar);
@@ -104,7 +119,7 @@ void sandbox_enter(struct sandbox *box, enum sandbox_budget budget)
 {
 	box->steps = 0;
 	box->budget = budget;
-	box->deadline = 0;
+	box->deadline = box->used_deadline = 0;
 	box->exhausted = false;
 	if (lua_gethookcount(box->L) != STEP)
 		lua_sethook(box->L, count, LUA_MASKCOUNT, STEP);

@@ -21,8 +21,9 @@ struct sandbox {
 	void *owner;       /* for C functions: sandbox_of(L)->owner */
 	size_t used, most; /* bytes of Lua memory, now and at most */
 	uint64_t steps, budget;
-	uint64_t deadline; /* CLOCK_MONOTONIC, ns; 0 = not yet looked at the clock */
-	bool exhausted;    /* the budget of instructions ran out since sandbox_enter() */
+	uint64_t deadline;      /* CLOCK_MONOTONIC, ns; 0 = not yet looked at the clock */
+	uint64_t used_deadline; /* CLOCK_THREAD_CPUTIME_ID, ns; 0 = it was not late yet */
+	bool exhausted;         /* the budget of instructions ran out since sandbox_enter() */
 };
 
 /* 0 or -ENOMEM. */
