@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import threading
 import time
 import unittest
 
@@ -185,9 +184,8 @@ def read_truth(prefix):
     return truth
 
 
-def trace_torture(test, shop, major, options, main, args, marks, meanwhile=None):
-    """Runs a program that makes Torture's marks: what it wrote, and the events of its calls, by number. `meanwhile` is called with the
-    tracer's process, in a thread."""
+def trace_torture(test, shop, major, options, main, args, marks):
+    """Runs a program that makes Torture's marks: what it wrote, and the events of its calls, by number."""
     script, prefix = shop.path / "torture.lua", shop.path / "out"
     script.write_text(TORTURE)
     for old in glob.glob(f"{prefix}.*"):
@@ -198,8 +196,6 @@ def trace_torture(test, shop, major, options, main, args, marks, meanwhile=None)
     test.assertEqual(program.stdout.readline(), "ready\n")
     tracer = Tracer(script, "-p", program.pid)
     test.addCleanup(tracer.close)
-    if meanwhile:
-        threading.Thread(target=meanwhile, args=[tracer.process], daemon=True).start()
     program.stdin.write("\n")
     program.stdin.flush()
     test.assertEqual(program.stdout.readline(), "done\n")

@@ -7,8 +7,6 @@ usually leaves out. The runs differ in what HotSpot does with the code and the h
 
 import collections
 import itertools
-import signal
-import time
 import unittest
 
 import jvm
@@ -98,29 +96,6 @@ class Truth(unittest.TestCase):
             self.check(*next(runs))
         self.assertGreaterEqual(self.totals["complete"], COMPLETE * self.totals["stacks"], self.totals)
         self.assertEqual(self.totals["wrong"], 0)
-
-
-class Late(unittest.TestCase):
-    """A tracer that comes to its events late: the JVM has freed and replaced code meanwhile. Then not all can be told, but what is
-    told without a mark is the truth all the same."""
-
-    def lag(self, tracer):
-        while tracer.poll() is None:
-            tracer.send_signal(signal.SIGSTOP)
-            time.sleep(0.2)
-            tracer.send_signal(signal.SIGCONT)
-            time.sleep(0.01)
-
-    def test_late_and_never_wrong(self):
-        jvm.need()
-        shop = jvm.Workshop("Torture.java", library="torture.c")
-        self.addCleanup(shop.close)
-        for major in sorted(jvm.jdks()):
-            with self.subTest(jdk=major):
-                truth, events = jvm.trace_torture(self, shop, major, MODES["small_code_cache"], "Torture",
-                    [3, WARMUP_MS, MARKS, 1000], MARKS, meanwhile=self.lag)
-                self.assertEqual(sorted(events), sorted(truth))
-                self.assertEqual({n: what for n, event in events.items() if (what := compare(truth[n], event))}, {})
 
 
 class Anchors(unittest.TestCase):
