@@ -81,7 +81,7 @@ static void emit_locals(struct build *b, struct text *out, uint64_t args, bool c
 			emit_argument_load(b, out, i);
 	}
 	if (comm)
-		text_adds(out, "\tchar comm[RILLE_COMM] ALIGNED;\n\tbpf_get_current_comm(comm, sizeof(comm));\n");
+		text_adds(out, "\tchar comm[RILLE_COMM] ALIGNED = {0};\n\tbpf_get_current_comm(comm, sizeof(comm));\n");
 }
 
 static bool has_user_stack(const struct build *b)

@@ -333,7 +333,7 @@ static const char any_target[] =
         "\t\treturn false;\n"
         "\tconst volatile long_of_text *want = (const volatile long_of_text *)rille_comm;\n"
         "\tif (!want[0])\n\t\treturn true;\n"
-        "\tu64 comm[2];\n\tbpf_get_current_comm(comm, sizeof(comm));\n"
+        "\tu64 comm[2] = {0};\n\tbpf_get_current_comm(comm, sizeof(comm));\n"
         "\treturn comm[0] == want[0] && comm[1] == want[1];\n}\n\n";
 
 /* Cheapest tests first. The tracer never traces itself: it would never end. */
@@ -364,7 +364,7 @@ static void add_target(struct gen *gen, struct text *out)
 	if (o->target_uid)
 		text_adds(out, "\tif ((u32)bpf_get_current_uid_gid() != rille_uid)\n\t\treturn false;\n");
 	if (o->target_comm)
-		text_adds(out, "\tu64 comm[2];\n\tbpf_get_current_comm(comm, sizeof(comm));\n"
+		text_adds(out, "\tu64 comm[2] = {0};\n\tbpf_get_current_comm(comm, sizeof(comm));\n"
 		               "\tconst volatile long_of_text *want = (const volatile long_of_text *)rille_comm;\n"
 		               "\tif (comm[0] != want[0] || comm[1] != want[1])\n\t\treturn false;\n");
 	text_adds(out, "\treturn true;\n}\n\n");

@@ -209,7 +209,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 	s64 a0_fd = (u32)LOAD_REG(regs->di);
 	u64 a2_count = (u64)LOAD_REG(regs->dx);
 	s64 a3_pos = (s64)LOAD_REG(regs->r10);
-	char comm[RILLE_COMM] ALIGNED;
+	char comm[RILLE_COMM] ALIGNED = {0};
 	bpf_get_current_comm(comm, sizeof(comm));
 	{
 		bool ok = true;

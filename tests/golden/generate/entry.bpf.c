@@ -90,7 +90,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 		state->p0 = 0;
 	s64 ret = (s64)LOAD_REG(regs->ax);
 	s64 a0_fd = (u32)LOAD_REG(regs->di);
-	char comm[RILLE_COMM] ALIGNED;
+	char comm[RILLE_COMM] ALIGNED = {0};
 	bpf_get_current_comm(comm, sizeof(comm));
 	{
 		bool ok = true;
@@ -171,7 +171,7 @@ UNIT_FUNCTION void enter_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 		return;
 	s64 a0_fd = (u32)LOAD_REG(regs->di);
 	u64 a2_count = (u64)LOAD_REG(regs->dx);
-	char comm[RILLE_COMM] ALIGNED;
+	char comm[RILLE_COMM] ALIGNED = {0};
 	bpf_get_current_comm(comm, sizeof(comm));
 	{
 		bool ok = true;

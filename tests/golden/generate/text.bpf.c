@@ -82,7 +82,7 @@ UNIT_FUNCTION void probe_0(u64 *ctx, struct task_struct *task, struct pt_regs *r
 		return;
 	stats->target++;
 	u64 a1_filename = (u64)LOAD_REG(regs->si);
-	char comm[RILLE_COMM] ALIGNED;
+	char comm[RILLE_COMM] ALIGNED = {0};
 	bpf_get_current_comm(comm, sizeof(comm));
 	struct rille_p0 *rec = scratch(SCRATCH_SYSCALL);
 	if (!rec) {
